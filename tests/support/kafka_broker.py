@@ -5,6 +5,7 @@ and any knowledge of Cordboard. All methods block: a coroutine calls them throug
 """
 
 import atexit
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,15 @@ __all__ = ["BrokerFailedError", "KafkaBroker", "KafkaCluster"]
 
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 45.0
-_LOG_TAIL_LINES = 40
-_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+_LOG_TAIL_LINES = 10
+_TROUBLE = re.compile(r"\b(ERROR|FATAL|Exception|Caused by)\b|Exception:")
+_JVM = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
 # Kills the broker when the process that started it is gone, however it went: its end of the pipe closes.
 _WATCHDOG = """
 import os, signal, sys
@@ -99,6 +107,7 @@ class KafkaBroker:
         """Start the process without waiting for it; the brokers of a cluster need one another to become ready."""
         if self.running:
             return
+        self._forget()
         self._format_once()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -157,10 +166,12 @@ class KafkaBroker:
             self._process.send_signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """Return the last lines of the broker's log."""
+        """Return what went wrong by the broker's own log, then its last lines: a failed start ends in a long farewell."""
         if not self.log_file.exists():
             return "(no log)"
-        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+        everything = self.log_file.read_text(errors="replace").splitlines()
+        trouble = [line for line in everything if _TROUBLE.search(line)]
+        return "\n".join([*trouble[:lines], "…", *everything[-lines:]])
 
     def __enter__(self) -> Self:
         """Start."""
