@@ -1,0 +1,1 @@
+"""What is said: the data that travels between the rooms and to the outside. Pure; imports nothing of ours."""

@@ -1,0 +1,115 @@
+"""What the engine wants done at Twilio: one REST command each, with a derived id and a deadline."""
+
+from enum import StrEnum
+
+import msgspec
+
+from schemas.prompts import Prompt
+
+
+class OnDoubt(StrEnum):
+    """What a worker does when it cannot be proven whether a creation reached Twilio (reliability.md 3.3)."""
+
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+class _Action(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """What all actions have. `at` is when the cause was taken, `deadline` the last moment to begin sending, both ms."""
+
+    id: str
+    call_id: str
+    account_sid: str
+    at: int
+    deadline: int
+    leg: str | None = None
+
+
+class CreateParticipant(_Action, frozen=True, tag="create_participant", omit_defaults=True, kw_only=True):
+    """Dial a leg straight into the room with `label` = the leg id. `to` is Twilio's address, not a target text.
+
+    `room` is the friendly name; `conference_sid` is used instead once it is known. `from_` empty: the account's number.
+    """
+
+    room: str
+    to: str
+    from_: str = ""
+    conference_sid: str | None = None
+    timeout_s: int = 20
+    end_on_exit: bool = False
+    muted: bool = False
+    early_media: bool = False
+    detect_machine: bool = False
+    on_doubt: OnDoubt = OnDoubt.FAIL
+
+
+class CreateCall(_Action, frozen=True, tag="create_call", omit_defaults=True, kw_only=True):
+    """Dial a leg that hears `whisper` before our TwiML lets it into the room."""
+
+    to: str
+    from_: str = ""
+    whisper: Prompt | None = None
+    timeout_s: int = 20
+    detect_machine: bool = False
+    on_doubt: OnDoubt = OnDoubt.FAIL
+
+
+class UpdateParticipant(_Action, frozen=True, tag="update_participant", omit_defaults=True, kw_only=True):
+    """Change a participant. Only what is set is sent. `coach` is the CallSid to coach, empty to stop coaching."""
+
+    conference_sid: str
+    call_sid: str
+    hold: bool | None = None
+    hold_audio: str | None = None
+    muted: bool | None = None
+    end_on_exit: bool | None = None
+    coach: str | None = None
+    announce: Prompt | None = None
+
+
+class RemoveParticipant(_Action, frozen=True, tag="remove_participant", omit_defaults=True, kw_only=True):
+    """Take a participant out of the conference (DELETE)."""
+
+    conference_sid: str
+    call_sid: str
+
+
+class EndConference(_Action, frozen=True, tag="end_conference", omit_defaults=True, kw_only=True):
+    """End the room for all. `call_sids` are hung up one by one where Twilio refuses because it has not started."""
+
+    conference_sid: str
+    call_sids: tuple[str, ...] = ()
+
+
+class HangUp(_Action, frozen=True, tag="hang_up", omit_defaults=True, kw_only=True):
+    """End one Twilio call in whatever state it is."""
+
+    call_sid: str
+
+
+class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):
+    """Everybody in the room hears a prompt."""
+
+    conference_sid: str
+    announce: Prompt
+
+
+class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=True):
+    """Look at Twilio and report what is there: the room's participants and the calls named. Changes nothing."""
+
+    room: str
+    conference_sid: str | None = None
+    call_sids: tuple[str, ...] = ()
+
+
+Action = (
+    CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
+    | LookUp
+)  # fmt: skip
+
+CREATING = (CreateParticipant, CreateCall)
+
+
+def action_type(action: Action) -> str:
+    """The action's type as it stands in messages, `create_participant`."""
+    return str(type(action).__struct_config__.tag)

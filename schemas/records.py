@@ -1,0 +1,104 @@
+"""Inbox records: everything that can happen to a call, keyed by `call_id`, applied in the order of the log."""
+
+from enum import StrEnum
+
+import msgspec
+
+from schemas.webhooks import Source
+
+
+class InboxRecord(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True, gc=False):
+    """What all of them have. `id` is the same for every delivery of the same thing; `at` is when we took it, ms."""
+
+    id: str
+    call_id: str
+    at: int
+
+
+class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=False):
+    """A verified callback. `params` is the whole form as a JSON object of text; `leg` and `action` come from our URL."""
+
+    source: Source
+    params: msgspec.Raw
+    leg: str | None = None
+    action: str | None = None
+    trace: str | None = None
+
+
+class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=False):
+    """A command as the router took it. `name` is the short name; `deadline` bounds the start of its effect, ms.
+
+    `invalid` carries the reason when it could not be read; it is answered `rejected(invalid)`.
+    """
+
+    command_id: str
+    command_source: str
+    command_type: str
+    data: msgspec.Raw
+    deadline: int
+    name: str = ""
+    invalid: str | None = None
+    trace: str | None = None
+
+
+class ActionOutcome(StrEnum):
+    """How an action ended: the worker's four words."""
+
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class ParticipantSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A participant as Twilio's list shows it."""
+
+    call_sid: str
+    label: str | None = None
+    status: str = ""
+    hold: bool = False
+    muted: bool = False
+    end_on_exit: bool = False
+    coaching: str | None = None
+
+
+class CallSeen(msgspec.Struct, frozen=True, gc=False):
+    """A Twilio call as a fetch shows it."""
+
+    call_sid: str
+    status: str
+
+
+class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a look at Twilio found: the live conference of the room, its participants, and the calls asked for."""
+
+    conference_sid: str | None = None
+    conference_status: str | None = None
+    participants: tuple[ParticipantSeen, ...] = ()
+    calls: tuple[CallSeen, ...] = ()
+
+
+class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, gc=False):
+    """The outcome of an action. `code` is Twilio's error code, `status` the HTTP status, `reason` a short word."""
+
+    action: str
+    action_type: str
+    outcome: ActionOutcome
+    leg: str | None = None
+    code: int | None = None
+    status: int | None = None
+    reason: str | None = None
+    call_sid: str | None = None
+    conference_sid: str | None = None
+    attempts: int = 1
+    seen: Observation | None = None
+
+
+class TimerDue(InboxRecord, frozen=True, tag="timer", omit_defaults=True, gc=False):
+    """A timer of the call fell due. `due` is the instant it was set for, ms; another `due` means it was re-armed."""
+
+    name: str
+    due: int
+
+
+Inbox = Webhook | Command | ActionReport | TimerDue

@@ -1,0 +1,34 @@
+"""Our routes at Twilio's side and the URLs that we hand out to them (contracts.md section 5, design.md section 6).
+
+Every URL carries `call`, `leg` where there is one, the action that asked for it, and Twilio's connection overrides in
+the fragment: Twilio's whole budget is 15 s, and without `rp` a 503 is not tried again (twilio-facts.md 1.9).
+"""
+
+from enum import StrEnum
+from urllib.parse import urlencode
+
+RETRY_FRAGMENT = "#rc=3&rp=all&ct=2000&rt=4000&tt=15000"
+CALL_EVENTS = ("initiated", "ringing", "answered", "completed")
+CONFERENCE_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "announcement")
+
+
+class Route(StrEnum):
+    """Paths under the public URL."""
+
+    TWIML = "/v1/voice/twiml"
+    JOIN = "/v1/voice/conference-join"
+    STATUS = "/v1/voice/status"
+    CONFERENCE = "/v1/voice/conference"
+    RECORDING = "/v1/voice/recording"
+    AMD = "/v1/voice/amd"
+    DIAL_ACTION = "/v1/voice/dial-action"
+    WAIT = "/v1/voice/wait"
+    HOLD = "/v1/voice/hold"
+    ANNOUNCE = "/v1/voice/announce"
+    WHISPER = "/v1/voice/whisper"
+
+
+def callback_url(public_url: str, route: Route, **query: str | None) -> str:
+    """The URL of `route` under `public_url` (no trailing slash) with the query fields that are not None."""
+    fields = {name: value for name, value in query.items() if value is not None}
+    return f"{public_url}{route.value}?{urlencode(fields)}{RETRY_FRAGMENT}" if fields else f"{public_url}{route.value}"

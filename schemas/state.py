@@ -1,0 +1,221 @@
+"""The state of a call as the engine holds it and as one record of `call.state` carries it.
+
+Everything that must survive is in here: legs, timers, actions not yet confirmed, commands not yet answered and the
+answers given. `DEFINITION` is the version of this shape; a running call keeps the one it was written with.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from schemas.actions import Action
+from schemas.commands import Disposition, Release, TransferMode
+from schemas.policy import DEFAULT_POLICY, Policy
+
+DEFINITION = 1
+
+
+class CallState(StrEnum):
+    """Where a call is. Each says what we do here and what moves us on (state-machines.md section 5)."""
+
+    RINGING = "ringing"
+    WAITING = "waiting"
+    IN_CONFERENCE = "in_conference"
+    HELD = "held"
+    TRANSFERRING = "transferring"
+    ORPHANED = "orphaned"
+    WRAP_UP = "wrap_up"
+    ENDED = "ended"
+
+
+class LegState(StrEnum):
+    """Where a leg is (state-machines.md section 4)."""
+
+    PLANNED = "planned"
+    DIALING = "dialing"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    JOINED = "joined"
+    LEAVING = "leaving"
+    LEFT = "left"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+LIVE_LEG_STATES = frozenset(
+    {LegState.PLANNED, LegState.DIALING, LegState.RINGING, LegState.ANSWERED, LegState.JOINED, LegState.LEAVING}
+)
+
+
+class TransferState(StrEnum):
+    """Where the one active transfer is (state-machines.md section 6)."""
+
+    PREPARING = "preparing"
+    DIALING = "dialing"
+    CONSULTING = "consulting"
+    SWAPPED = "swapped"
+    THREE_WAY = "three_way"
+    AWAITING_TARGET = "awaiting_target"
+    COMPLETING = "completing"
+    CANCELLING = "cancelling"
+    FALLBACK = "fallback"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+class Role(StrEnum):
+    """What a leg is in the call. The id keeps the role it was made for; the role may change."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    TARGET = "target"
+    SUPERVISOR = "supervisor"
+    AI = "ai"
+    THIRD = "third"
+
+
+class Direction(StrEnum):
+    """Who began the call."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Flags(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A leg's switches at Twilio. `coaching` is the coached leg."""
+
+    hold: bool = False
+    muted: bool = False
+    coaching: str | None = None
+    end_on_exit: bool = False
+
+
+NO_FLAGS = Flags()
+
+
+class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One Twilio call of the call. `heard` and `spoken` are the highest SequenceNumbers seen from the conference
+    `conference_sid` and from the call itself. `ours`: we asked for its departure. `reason` ends with it.
+    """
+
+    leg: str
+    role: Role
+    state: LegState
+    call_sid: str | None = None
+    target: str | None = None
+    reason: str | None = None
+    observed: Flags = NO_FLAGS
+    desired: Flags = NO_FLAGS
+    conference_sid: str | None = None
+    heard: int = -1
+    spoken: int = -1
+    ours: bool = False
+    answered_by: str | None = None
+    joined_at: int | None = None
+    held_at: int | None = None
+    doubts: int = 0
+
+
+class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged."""
+
+    name: str
+    sid: str | None = None
+    started: bool = False
+    ending: bool = False
+
+
+class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The transfer that is active or was the last. `leg` is the target's leg of the present attempt, `next` the index
+    of the next target in `targets`. `command` is the key of the command that asked for it.
+    """
+
+    transfer: str
+    mode: TransferMode
+    state: TransferState
+    initiator: str | None
+    targets: tuple[str, ...]
+    started_at: int
+    leg: str | None = None
+    next: int = 0
+    ring_timeout_s: int = 20
+    release: Release = Release.ON_ANSWER
+    on_failure: dict[str, Disposition] = {}
+    reason: str | None = None
+    disposition: Disposition | None = None
+    command: str | None = None
+    recall_leg: str | None = None
+
+
+class PendingAction(msgspec.Struct, frozen=True, gc=False):
+    """An action that is wanted and not yet confirmed; published again when the partition is taken over."""
+
+    action: Action
+    since: int
+
+
+class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A command that was taken and not yet answered: `leg` is whose effect it waits for, `action` whose failure ends it."""
+
+    key: str
+    command_id: str
+    command_source: str
+    command_type: str
+    name: str
+    leg: str | None = None
+    action: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A result that was given, kept so that a repeated command gets the same again."""
+
+    key: str
+    outcome: str
+    reason: str | None = None
+    state: str | None = None
+    allowed: tuple[str, ...] = ()
+    detail: str | None = None
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call. `version` counts its state records; `seen` packs 8-byte digests of the last record ids."""
+
+    call_id: str
+    state: CallState
+    direction: Direction
+    account_sid: str
+    created_at: int
+    room: Room
+    version: int = 0
+    definition: int = DEFINITION
+    number: str = ""
+    customer: str = ""
+    ended_at: int | None = None
+    reason: str | None = None
+    legs: tuple[Leg, ...] = ()
+    counts: dict[str, int] = {}
+    transfer: Transfer | None = None
+    timers: dict[str, int] = {}
+    pending: tuple[PendingAction, ...] = ()
+    open: tuple[OpenCommand, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    seen: bytes = b""
+    policy: Policy = DEFAULT_POLICY
+    context: dict[str, str] = {}
+    routed: int = 0
+
+
+class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One record of `call.state`: the atomic step. `in_off` is the inbox offset it covers, `owner` the claim's token,
+    `published` the inbox offset up to which everything was published before this record was written. `outbox` holds
+    the events of this record's steps that were not published when it was written, as CloudEvents in JSON.
+    `call` is None in the record under `~pos`: the offset moved, no call did.
+    """
+
+    in_off: int
+    owner: int
+    published: int = -1
+    call: Call | None = None
+    outbox: tuple[msgspec.Raw, ...] = ()

@@ -1,0 +1,145 @@
+"""Twilio's callbacks as typed views over the form (twilio-facts.md section 2). Tolerant: unknown fields are left aside.
+
+The record in the inbox keeps the whole form; these structs are read from it. Values are text on the wire; msgspec's
+lax mode turns `true` and `12` into what the fields say.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import field
+
+
+class Source(StrEnum):
+    """Which callback a webhook is: by the route it came to, never by guessing from its fields."""
+
+    VOICE = "voice"
+    JOINING = "joining"
+    STATUS = "status"
+    CONFERENCE = "conference"
+    AMD = "amd"
+    RECORDING = "recording"
+    DIAL_ACTION = "dial_action"
+
+
+class _Form(msgspec.Struct, frozen=True, rename="pascal", gc=False):
+    """Base of the views: Twilio's PascalCase names."""
+
+
+class VoiceRequest(_Form, frozen=True, rename="pascal", gc=False):
+    """A TwiML request for a call that begins: a number's voice URL or the browser's TwiML app."""
+
+    call_sid: str
+    account_sid: str
+    call_status: str = ""
+    direction: str = ""
+    from_: str = field(default="", name="From")
+    to: str = ""
+    application_sid: str | None = None
+
+
+class CallProgress(_Form, frozen=True, rename="pascal", gc=False):
+    """A call status callback. `sequence_number` counts per call from 0; arrival order is not guaranteed."""
+
+    call_sid: str
+    call_status: str
+    account_sid: str = ""
+    sequence_number: int | None = None
+    timestamp: str | None = None
+    call_duration: int | None = None
+    sip_response_code: str | None = None
+    answered_by: str | None = None
+    direction: str = ""
+
+
+class ConferenceEvent(_Form, frozen=True, rename="pascal", gc=False):
+    """A conference status callback."""
+
+    conference_sid: str
+    status_callback_event: str
+    account_sid: str = ""
+    friendly_name: str = ""
+    sequence_number: int | None = None
+    timestamp: str | None = None
+    call_sid: str | None = None
+    participant_label: str | None = None
+    muted: bool | None = None
+    hold: bool | None = None
+    coaching: bool | None = None
+    call_sid_to_coach: str | None = None
+    start_conference_on_enter: bool | None = None
+    end_conference_on_exit: bool | None = None
+    reason_participant_left: str | None = None
+    participant_call_status: str | None = None
+    reason_conference_ended: str | None = None
+    call_sid_ending_conference: str | None = None
+
+
+class MachineDetection(_Form, frozen=True, rename="pascal", gc=False):
+    """An answering-machine callback."""
+
+    call_sid: str
+    answered_by: str
+    account_sid: str = ""
+    machine_detection_duration: int | None = None
+
+
+class RecordingProgress(_Form, frozen=True, rename="pascal", gc=False):
+    """A recording status callback."""
+
+    recording_sid: str
+    recording_status: str
+    account_sid: str = ""
+    call_sid: str | None = None
+    conference_sid: str | None = None
+    recording_duration: int | None = None
+    recording_channels: str | None = None
+
+
+class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
+    """The `<Dial action>` request of a leg whose `<Dial><Conference>` ended."""
+
+    call_sid: str
+    call_status: str = ""
+    account_sid: str = ""
+    dial_call_status: str = ""
+
+
+Form = VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded
+
+FORMS: dict[Source, type[Form]] = {
+    Source.VOICE: VoiceRequest,
+    Source.JOINING: VoiceRequest,
+    Source.STATUS: CallProgress,
+    Source.CONFERENCE: ConferenceEvent,
+    Source.AMD: MachineDetection,
+    Source.RECORDING: RecordingProgress,
+    Source.DIAL_ACTION: DialEnded,
+}
+
+_decoders = {source: msgspec.json.Decoder(form, strict=False) for source, form in FORMS.items()}
+
+
+def read_form(source: Source, params: bytes | msgspec.Raw) -> Form:
+    """The typed view of a form given as a JSON object of text values. Raises `msgspec.ValidationError`."""
+    return _decoders[source].decode(params)
+
+
+def record_id(source: Source, form: Form) -> str:
+    """What makes two deliveries the same callback: source, SIDs, event and sequence (twilio-facts.md 2.10)."""
+    match form:
+        case VoiceRequest() | DialEnded():
+            return f"{source.value}.{form.call_sid}"
+        case CallProgress():
+            return f"status.{form.call_sid}.{form.call_status}.{_order(form.sequence_number, form.timestamp)}"
+        case ConferenceEvent():
+            order = _order(form.sequence_number, form.timestamp)
+            return f"conference.{form.conference_sid}.{form.status_callback_event}.{form.call_sid or ''}.{order}"
+        case MachineDetection():
+            return f"amd.{form.call_sid}.{form.answered_by}"
+        case RecordingProgress():
+            return f"recording.{form.recording_sid}.{form.recording_status}"
+
+
+def _order(sequence: int | None, timestamp: str | None) -> str:
+    return str(sequence) if sequence is not None else (timestamp or "")
