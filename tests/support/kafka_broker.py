@@ -166,7 +166,7 @@ class KafkaBroker:
             self._process.send_signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """Return what went wrong by the broker's own log, then its last lines: a failed start ends in a long farewell."""
+        """Return the broker's own words about trouble, then its last lines: a failed start ends in a long farewell."""
         if not self.log_file.exists():
             return "(no log)"
         everything = self.log_file.read_text(errors="replace").splitlines()

@@ -1,0 +1,60 @@
+# Every recipe is a line that could be typed by hand. `make` alone prints this help.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEV := .venv/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: help install run test check format fast bench schemas lock clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(DEV) ## install everything into .venv, from the locks alone
+
+run: $(DEV) ## run everything in one process with a local Twilio; needs no account and no Kafka
+	$(BIN)/cordboard run --local-twilio
+
+test: check ## all checks, then all tests, the fast ones first; under 15 minutes on two cores
+	$(BIN)/pytest
+
+check: $(DEV) ## linters, types, import rules, generated files; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONPATH=tests/support $(BIN)/lint-imports
+	$(BIN)/cordboard schemas --check
+
+format: $(DEV) ## let ruff mend and format what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+fast: $(DEV) ## only the tests that are done in a moment
+	$(BIN)/pytest -m "not slow and not kafka"
+
+bench: $(DEV) ## measure on this machine; what the numbers mean is in benchmarks/
+	PYTHONPATH=tests/support $(BIN)/python -m benchmarks
+
+schemas: $(DEV) ## write the JSON Schemas and the AsyncAPI document anew
+	$(BIN)/cordboard schemas --write
+
+lock: $(DEV) ## resolve the newest allowed versions into requirements/
+	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) --upgrade pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	echo 'hatchling>=1.27,<2' | $(COMPILE) --upgrade - -c requirements/dev.txt -o requirements/build.txt
+
+clean: ## remove .venv, caches and everything that running has left behind
+	rm -rf .venv .cordboard .cordboard-test build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEV): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Cordboard needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
