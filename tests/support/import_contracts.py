@@ -4,6 +4,7 @@ The rules themselves stand in pyproject.toml under `tool.importlinter`; this is 
 """
 
 from fnmatch import fnmatchcase
+from typing import cast
 
 from grimp import DirectImport, ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
@@ -20,10 +21,11 @@ class OnlyImports(Contract):
 
     type_name = "only_imports"
 
-    modules = fields.ListField(subfield=fields.StringField())
-    excluding = fields.ListField(subfield=fields.StringField(), required=False, default=[])
-    allowed = fields.ListField(subfield=fields.StringField(), required=False, default=[])
-    libraries = fields.BooleanField(required=False, default=False)
+    # import-linter replaces each field by its value when it makes the contract; the casts say what is there then.
+    modules = cast("list[str]", fields.ListField(subfield=fields.StringField()))
+    excluding = cast("list[str]", fields.ListField(subfield=fields.StringField(), required=False, default=[]))
+    allowed = cast("list[str]", fields.ListField(subfield=fields.StringField(), required=False, default=[]))
+    libraries = cast("bool", fields.BooleanField(required=False, default=False))
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001  # import-linter's form
         """Find every direct import that leads out of what is allowed."""
@@ -55,8 +57,8 @@ class SoleImporters(Contract):
 
     type_name = "sole_importers"
 
-    library = fields.StringField()
-    importers = fields.ListField(subfield=fields.StringField())
+    library = cast("str", fields.StringField())
+    importers = cast("list[str]", fields.ListField(subfield=fields.StringField()))
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001  # import-linter's form
         """Find every direct import of the library from elsewhere."""
