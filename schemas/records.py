@@ -23,6 +23,7 @@ class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=Fa
     leg: str | None = None
     action: str | None = None
     trace: str | None = None
+    parked: bool = False
 
 
 class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=False):

@@ -211,7 +211,8 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record of `call.state`: the atomic step. `in_off` is the inbox offset it covers, `owner` the claim's token,
     `published` the inbox offset up to which everything was published before this record was written. `outbox` holds
     the events of this record's steps that were not published when it was written, as CloudEvents in JSON.
-    `call` is None in the record under `~pos`: the offset moved, no call did.
+    `call` is None in the record under `~pos`: the offset moved, no call did; and in one under `~parked.ID`, whose
+    `parked` inbox record waits until `until` (ms) for a call that is not known yet.
     """
 
     in_off: int
@@ -219,3 +220,5 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     published: int = -1
     call: Call | None = None
     outbox: tuple[msgspec.Raw, ...] = ()
+    parked: msgspec.Raw | None = None
+    until: int | None = None

@@ -6,6 +6,7 @@ import msgspec
 
 STATE_POSITION_KEY = b"~pos"
 CLAIM_KEY = b"~owner"
+PARKED_KEY_PREFIX = b"~parked."
 
 _DAY_MS = 86_400_000
 

@@ -47,7 +47,17 @@ class Ignore(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-Effect = RequestAction | ScheduleTimer | CancelTimer | Emit | Reply | Ignore
+class Park(msgspec.Struct, frozen=True, gc=False):
+    """The call is not known yet: give the record in again at `until` (ms), marked as parked."""
+
+    until: int
+
+
+class Unplaced(msgspec.Struct, frozen=True, gc=False):
+    """A parked record whose call never came: a dead letter (`unplaced`)."""
+
+
+Effect = RequestAction | ScheduleTimer | CancelTimer | Emit | Reply | Ignore | Park | Unplaced
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
