@@ -6,8 +6,10 @@ import msgspec
 
 
 class Account(msgspec.Struct, frozen=True, repr_omit_defaults=True):
-    """One account or subaccount. Every one of `auth_tokens` verifies, the first one authenticates REST requests
-    unless an API key is set. `shared_keys` maps key id to secret. Secrets never appear in `repr`.
+    """One account or subaccount.
+
+    Every one of `auth_tokens` verifies, the first one authenticates REST requests unless an API key is set.
+    `shared_keys` maps key id to secret. Secrets never appear in `repr`.
     """
 
     sid: str

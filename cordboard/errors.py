@@ -14,7 +14,7 @@ class LogError(CordboardError):
 
 
 class LogUnavailableError(LogError):
-    """The log did not acknowledge in time: the record may or may not be durable. Temporary; try again with the same id."""
+    """The log did not acknowledge in time: the record may or may not be durable. Try again with the same id."""
 
 
 class LogInUseError(LogError):

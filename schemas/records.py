@@ -16,7 +16,7 @@ class InboxRecord(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=T
 
 
 class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=False):
-    """A verified callback. `params` is the whole form as a JSON object of text; `leg` and `action` come from our URL."""
+    """A verified callback. `params`: the whole form as a JSON object of text; `leg` and `action` come from our URL."""
 
     source: Source
     params: msgspec.Raw

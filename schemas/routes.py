@@ -31,4 +31,4 @@ class Route(StrEnum):
 def callback_url(public_url: str, route: Route, **query: str | None) -> str:
     """The URL of `route` under `public_url` (no trailing slash) with the query fields that are not None."""
     fields = {name: value for name, value in query.items() if value is not None}
-    return f"{public_url}{route.value}?{urlencode(fields)}{RETRY_FRAGMENT}" if fields else f"{public_url}{route.value}"
+    return f"{public_url}{route.value}{'?' if fields else ''}{urlencode(fields)}{RETRY_FRAGMENT}"
