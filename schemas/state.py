@@ -96,8 +96,10 @@ NO_FLAGS = Flags()
 
 
 class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One Twilio call of the call. `heard` and `spoken` are the highest SequenceNumbers seen from the conference
-    `conference_sid` and from the call itself. `ours`: we asked for its departure. `reason` ends with it.
+    """One Twilio call of the call.
+
+    `heard` and `spoken` are the highest SequenceNumbers seen from the conference `conference_sid` and from the call
+    itself. `ours`: we asked for its departure. `reason` ends with it.
     """
 
     leg: str
@@ -128,8 +130,10 @@ class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The transfer that is active or was the last. `leg` is the target's leg of the present attempt, `next` the index
-    of the next target in `targets`. `command` is the key of the command that asked for it.
+    """The transfer that is active or was the last.
+
+    `leg` is the target's leg of the present attempt, `next` the index of the next target in `targets`. `command` is
+    the key of the command that asked for it.
     """
 
     transfer: str
@@ -157,7 +161,7 @@ class PendingAction(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A command that was taken and not yet answered: `leg` is whose effect it waits for, `action` whose failure ends it."""
+    """A command taken and not yet answered: `leg` is whose effect it waits for, `action` whose failure ends it."""
 
     key: str
     command_id: str
@@ -208,7 +212,9 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One record of `call.state`: the atomic step. `in_off` is the inbox offset it covers, `owner` the claim's token,
+    """One record of `call.state`: the atomic step.
+
+    `in_off` is the inbox offset it covers, `owner` the claim's token,
     `published` the inbox offset up to which everything was published before this record was written. `outbox` holds
     the events of this record's steps that were not published when it was written, as CloudEvents in JSON.
     `call` is None in the record under `~pos`: the offset moved, no call did; and in one under `~parked.ID`, whose
