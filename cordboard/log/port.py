@@ -87,7 +87,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
 
 class TopicCheck(msgspec.Struct, frozen=True):
-    """What `ensure_topics` found or did for one topic. `state` is `created`, `ok` or `differs` (then `detail` says how)."""
+    """What `ensure_topics` found or did for a topic. `state`: `created`, `ok` or `differs` (then `detail` says how)."""
 
     topic: Topic
     state: str
@@ -201,7 +201,10 @@ class Log(Protocol):
         ...
 
     async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
-        """Write records of which anybody may be the writer. Raises `LogUnavailableError` when not acknowledged in time."""
+        """Write records of which anybody may be the writer.
+
+        Raises `LogUnavailableError` when not acknowledged in time, `RecordTooLargeError` for what no retry can help.
+        """
         ...
 
     async def bounds(self, topic: Topic) -> Mapping[int, Bounds]:
@@ -221,7 +224,7 @@ class Log(Protocol):
     async def claim(self, topic: Topic, partition: int, owner: str, member: Member | None = None) -> FencedPartition:
         """Become the only writer of a fenced partition (`call.state`, `call.ledger`). `owner` names us in the claim.
 
-        Raises `FencedError` when somebody else claims at the same time, `LogUnavailableError` when the log is not there.
+        Raises `FencedError` when somebody else claims at the same time, `LogUnavailableError` when the log is away.
         """
         ...
 

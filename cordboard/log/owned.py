@@ -1,0 +1,76 @@
+"""What the ownership loop asks of the engine and of the action workers, and what it says about itself."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from cordboard.log.port import FencedPartition, Record
+
+
+class Owned(Protocol):
+    """The work of one partition for as long as we own it. Made anew for every claim."""
+
+    async def restore(self, fenced: FencedPartition) -> int | None:
+        """Replay, re-publish what is unconfirmed, and return the next offset of the source topic that is not covered.
+
+        None when nothing was covered: the group's committed offset is taken, else the earliest. A committed offset
+        beyond the one returned is a floor that an operator has set (or records that left no trace), and wins.
+        """
+        ...
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Take source records in offset order. Returns when they are durably taken (or accepted into a bounded queue).
+
+        Raises `AppendFailedError`: this object is then discarded and the partition taken anew.
+        """
+        ...
+
+    def covered(self) -> int | None:
+        """The next source offset that a successor would have to see: what may be committed as the floor."""
+        ...
+
+    async def release(self) -> None:
+        """Finish or abandon what is in flight, within 2 s. After it no effect may leave this object.
+
+        Called exactly once, also after a failure and when `restore` did not come to its end.
+        """
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What an `Owned` with work of its own in the background (timers, queues) offers in addition."""
+
+    async def watch(self) -> None:
+        """Wait until background work fails and raise that: it then counts as if `handle` had raised it."""
+        ...
+
+
+class OwnerStatus(msgspec.Struct, frozen=True):
+    """For `/readyz` and metrics: partitions assigned, those live (restored), and source records not handled yet.
+
+    `failed` has a reason for each partition that is assigned, not live, and not merely being restored.
+    """
+
+    assigned: tuple[int, ...]
+    live: tuple[int, ...]
+    lag: int
+    failed: tuple[tuple[int, str], ...] = ()
+
+
+class OwnerLimits(msgspec.Struct, frozen=True):
+    """Bounds of the loop; times in seconds.
+
+    A partition is paused at `backlog` records that it has not begun to handle, and resumed at half of that.
+    """
+
+    backlog: int = 1000
+    batch: int = 500
+    poll_s: float = 0.2
+    commit_every_s: float = 3.0
+    drain_s: float = 2.0
+    retry_min_s: float = 0.2
+    retry_max_s: float = 15.0
+    rejoin_after_s: float = 3.0
+    rejoin_max_s: float = 60.0
