@@ -6,7 +6,7 @@ The rules themselves stand in pyproject.toml under `tool.importlinter`; this is 
 from fnmatch import fnmatchcase
 from typing import cast
 
-from grimp import DirectImport, ImportGraph
+from grimp import DetailedImport, ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
 __all__ = ["OnlyImports", "SoleImporters"]
@@ -31,11 +31,11 @@ class OnlyImports(Contract):
         """Find every direct import that leads out of what is allowed."""
         judged = {module for module in graph.modules if self._is_judged(module)}
         broken = [
-            imported
+            details
             for importer in sorted(judged)
             for imported in sorted(graph.find_modules_directly_imported_by(importer))
             if not self._is_allowed(graph, imported)
-            for imported in graph.get_import_details(importer=importer, imported=imported)
+            for details in graph.get_import_details(importer=importer, imported=imported)
         ]
         return _verdict(broken)
 
@@ -81,7 +81,7 @@ def _is_under(module: str, roots: list[str]) -> bool:
     return any(module == root or module.startswith(f"{root}.") for root in roots)
 
 
-def _verdict(broken: list[DirectImport]) -> ContractCheck:
+def _verdict(broken: list[DetailedImport]) -> ContractCheck:
     return ContractCheck(kept=not broken, metadata={"broken": broken})
 
 
