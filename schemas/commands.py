@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
-from schemas.prompts import Prompt, checked_url
+from schemas.prompts import AudioUrl, Prompt, SayText, checked_url
 from schemas.targets import TargetText
 
 TYPE_PREFIX = "cordboard.command."
@@ -17,7 +17,7 @@ TYPE_SUFFIX = ".v1"
 
 Seconds = Annotated[int, Meta(ge=1, le=600)]
 Minutes = Annotated[int, Meta(ge=1, le=86_400)]
-LegName = Annotated[str, Meta(pattern=r"^(customer|agent|target|supervisor|ai|third)(-[1-9][0-9]{0,5})?$")]
+LegName = Annotated[str, Meta(pattern=r"^(customer|agent|target|supervisor|ai|third)(-[1-9][0-9]{0,5})?\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Context = dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=1024)]]
 
@@ -90,7 +90,7 @@ class Hold(_Data, frozen=True, omit_defaults=True):
     """`call.hold`: the leg (else the customer) hears hold audio and nobody hears it."""
 
     leg: LegName = "customer"
-    audio: str | None = None
+    audio: AudioUrl | None = None
 
     def __post_init__(self) -> None:
         """Refuse audio that is not a URL."""
@@ -187,8 +187,8 @@ class Announce(_Data, frozen=True, omit_defaults=True):
     """`call.announce`: the leg, or all, hear a text or an audio file."""
 
     leg: LegName | None = None
-    play: str | None = None
-    say: str | None = None
+    play: AudioUrl | None = None
+    say: SayText | None = None
 
     def __post_init__(self) -> None:
         """Exactly one of `play` and `say`."""
@@ -276,5 +276,5 @@ def decode_data(name: str, data: bytes | msgspec.Raw) -> CommandData:
     except KeyError:
         message = f"unknown command {name[:60]!r}: expected one of {', '.join(COMMANDS)}"
         raise InvalidCommandError(message) from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InvalidCommandError(str(error)) from error

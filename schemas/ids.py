@@ -10,11 +10,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-CALL_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
-LEG_ID_PATTERN = r"^(customer|agent|target|supervisor|ai|third)-[1-9][0-9]{0,5}$"
-CALL_SID_PATTERN = r"^CA[0-9a-fA-F]{32}$"
-CONFERENCE_SID_PATTERN = r"^CF[0-9a-fA-F]{32}$"
-ACCOUNT_SID_PATTERN = r"^AC[0-9a-fA-F]{32}$"
+# `\Z` and not `$`, which in Python lets a newline follow; the generated schemas say `$`, which in JSON Schema does not.
+CALL_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
+LEG_ID_PATTERN = r"^(customer|agent|target|supervisor|ai|third)-[1-9][0-9]{0,5}\Z"
+CALL_SID_PATTERN = r"^CA[0-9a-fA-F]{32}\Z"
+CONFERENCE_SID_PATTERN = r"^CF[0-9a-fA-F]{32}\Z"
+ACCOUNT_SID_PATTERN = r"^AC[0-9a-fA-F]{32}\Z"
 ROOM_PREFIX = "room-"
 
 CallId = Annotated[str, Meta(pattern=CALL_ID_PATTERN, description="Identity of a call: a CallSid, or derived.")]
@@ -80,19 +81,23 @@ def call_of_room(friendly_name: str) -> CallId | None:
     return call_id if call_id != friendly_name and is_call_id(call_id) else None
 
 
+def _digest(source: str, command_id: str) -> str:
+    return blake2b(command_key(source, command_id).encode(), digest_size=16).hexdigest()
+
+
 def dialled_call_id(source: str, command_id: str) -> CallId:
     """The call that a `call.dial` command begins: the same for every delivery of that command."""
-    return "dial-" + blake2b(f"{source}\n{command_id}".encode(), digest_size=16).hexdigest()
+    return "dial-" + _digest(source, command_id)
 
 
 def command_key(source: str, command_id: str) -> str:
     """What makes a command the same command: CloudEvents' `source` and `id` together."""
-    return f"{source}|{command_id}"
+    return f"{source.replace('%', '%25').replace('|', '%7C')}|{command_id}"
 
 
 def result_id(source: str, command_id: str) -> str:
     """The id of the one result event of a command; a redelivery repeats it."""
-    return "result-" + blake2b(f"{source}\n{command_id}".encode(), digest_size=16).hexdigest()
+    return "result-" + _digest(source, command_id)
 
 
 def action_id(call_id: CallId, version: int, index: int) -> str:

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 TARGET_PATTERN = (
-    r"^(phone:\+[1-9][0-9]{1,14}|sip:[^@\s:?]{1,128}@[^@\s]{1,200}|client:[A-Za-z0-9_.@+%-]{1,121}"
-    r"|queue:[^\s/?#]{1,64}|app:AP[0-9a-fA-F]{32}(\?[^\s#]{1,800})?)$"
+    r"^(phone:\+[1-9][0-9]{1,14}|sip:[^@\s:?\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,200}"
+    r"|client:[A-Za-z0-9_.@+%-]{1,121}|queue:[^\s/?#\x00-\x1f\x7f]{1,64}"
+    r"|app:AP[0-9a-fA-F]{32}(\?[^\s#\x00-\x1f\x7f]{1,800})?)\Z"
 )
 TargetText = Annotated[
     str, Meta(pattern=TARGET_PATTERN, description="phone:+E164, sip:user@host, client:identity, queue:NAME or app:AP…")

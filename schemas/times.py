@@ -20,7 +20,7 @@ def rfc3339(at_ms: int) -> str:
 def parse_rfc3339(text: str) -> int:
     """RFC 3339 text as milliseconds since the epoch. Raises `ValueError`; a time without a zone is refused."""
     try:
-        moment = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+        moment: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
     except msgspec.ValidationError:
         message = f"{text[:40]!r} is no time: expected RFC 3339 with a zone, such as 2026-11-21T10:00:00Z"
         raise ValueError(message) from None
