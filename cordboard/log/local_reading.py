@@ -107,7 +107,13 @@ class Cursor:
         for partition in list(self._running):
             if max_records <= 0:
                 break
-            records = await self._read(partition, max_records)
+            try:
+                records = await self._read(partition, max_records)
+            except PositionLostError:
+                if batches:
+                    break  # first what is there: this partition has the first turn of the next poll
+                self.halt((partition,))
+                raise
             if records:
                 batches[partition] = records
                 max_records -= len(records)
@@ -134,7 +140,6 @@ class Cursor:
     def _require_inside(self, partition: int, position: int, bounds: Bounds) -> None:
         deleted = position < bounds.earliest and "compact" not in POLICIES[self._topic].settings["cleanup.policy"]
         if deleted or position > bounds.end:
-            self.halt((partition,))
             raise PositionLostError(self._topic, partition, position, f"it holds {bounds.earliest} to {bounds.end}")
 
 

@@ -158,11 +158,13 @@ class Tenure:
 
     async def _start_offset(self, sub: Subscription, covered: int | None) -> int:
         committed = await sub.committed(self.partition)
+        bounds = (await self._log.bounds(self._source))[self.partition]
         known = [offset for offset in (covered, committed) if offset is not None]
-        if known:
-            return max(known)
-        bounds = await self._log.bounds(self._source)
-        return bounds[self.partition].earliest  # the very first start, said explicitly (T11)
+        start = max(known, default=bounds.earliest)  # earliest at the very first start only, said explicitly (T11)
+        if not bounds.earliest <= start <= bounds.end:
+            detail = f"it holds {bounds.earliest} to {bounds.end}"
+            raise PositionLostError(self._source, self.partition, start, detail)
+        return start
 
     async def _feed(self) -> None:
         owned, sub = self._owned, self._sub

@@ -1,12 +1,12 @@
 """What the tests of the log share: a listener that keeps notes, a small honest `Owned`, and waiting for conditions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from cordboard.log.ownership import Owner, OwnerLimits
+from cordboard.log.ownership import Owned, Owner, OwnerLimits
 from cordboard.log.port import Entry, FencedPartition, Log, Record, Subscription
 from schemas.topics import Topic
 
@@ -67,10 +67,12 @@ class Notes:
         self.told: list[tuple[str, tuple[int, ...]]] = []
 
     async def on_assigned(self, partitions: Sequence[int]) -> None:
+        """See `AssignmentListener`."""
         self.told.append(("assigned", tuple(sorted(partitions))))
         self.held |= set(partitions)
 
     async def on_revoked(self, partitions: Sequence[int]) -> None:
+        """See `AssignmentListener`."""
         self.told.append(("revoked", tuple(sorted(partitions))))
         self.held -= set(partitions)
 
@@ -109,6 +111,7 @@ class Ledger:
         self.released = False
 
     async def restore(self, fenced: FencedPartition) -> int | None:
+        """See `Owned`."""
         self.fenced = fenced
         self.journal.claims.append((self.partition, fenced.token))
         async for batch in fenced.replay():
@@ -117,6 +120,7 @@ class Ledger:
         return self.next
 
     async def handle(self, records: Sequence[Record]) -> None:
+        """See `Owned`: skips what is covered, appends the rest in one go."""
         assert self.fenced is not None
         await self.journal.before_handle(self, records)
         new = [r for r in records if self.next is None or r.offset >= self.next]
@@ -127,9 +131,11 @@ class Ledger:
         self.journal.handled.extend(new)
 
     def covered(self) -> int | None:
+        """See `Owned`."""
         return self.next
 
     async def release(self) -> None:
+        """See `Owned`."""
         assert not self.released, "released twice"
         self.released = True
 
@@ -143,12 +149,14 @@ class Journal:
         self.made: list[Ledger] = []
 
     def __call__(self, partition: int) -> Ledger:
+        """Make the work of one partition."""
         ledger = Ledger(partition, self)
         self.made.append(ledger)
         return ledger
 
     async def before_handle(self, ledger: Ledger, records: Sequence[Record]) -> None:
         """Nothing, unless a test replaces it."""
+        del ledger, records
 
     def values(self) -> list[bytes | None]:
         """What was handled, in order."""
@@ -160,10 +168,23 @@ QUICK = OwnerLimits(poll_s=0.05, commit_every_s=0.1, retry_min_s=0.02, retry_max
 
 @asynccontextmanager
 async def owning(
-    log: Log, journal: Journal, *, name: str = "engine-1", group: str = "engine", limits: OwnerLimits = QUICK
+    log: Log,
+    journal: Journal,
+    *,
+    name: str = "engine-1",
+    limits: OwnerLimits = QUICK,
+    factory: Callable[[int], Owned] | None = None,
 ) -> AsyncIterator[Owner]:
     """An `Owner` of inbox and state that runs for as long as the context, and ends in order."""
-    owner = Owner(log, group=group, source=Topic.INBOX, fenced=Topic.STATE, factory=journal, name=name, limits=limits)
+    owner = Owner(
+        log,
+        group="engine",
+        source=Topic.INBOX,
+        fenced=Topic.STATE,
+        factory=factory or journal,
+        name=name,
+        limits=limits,
+    )
     stop = asyncio.Event()
     task = asyncio.create_task(owner.run(stop))
     try:
@@ -185,22 +206,3 @@ async def state_of(log: Log, partition: int, claimant: str = "checker") -> list[
 def is_live(owner: Owner, partitions: Sequence[int]) -> Callable[[], bool]:
     """A condition: exactly these partitions are live."""
     return lambda: owner.status().live == tuple(partitions)
-
-
-def fail_once(journal: Journal, error: Exception) -> None:
-    """Let the next `handle` raise, and the ones after it work."""
-    honest = journal.before_handle
-
-    async def fail(ledger: Ledger, records: Sequence[Record]) -> None:
-        journal.before_handle = honest  # type: ignore[method-assign]
-        raise error
-
-    journal.before_handle = fail  # type: ignore[method-assign]
-
-
-def offsets_by_partition(records: Sequence[Record]) -> Mapping[int, list[int]]:
-    """Offsets in order, by partition."""
-    found: dict[int, list[int]] = {}
-    for record in records:
-        found.setdefault(record.partition, []).append(record.offset)
-    return found

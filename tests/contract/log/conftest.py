@@ -1,0 +1,28 @@
+"""The logs that the contract suite runs against: every test that takes `log` runs with each of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cordboard.log.memory import MemoryLog
+from cordboard.log.port import Log
+
+PARTITIONS = 4
+_ALL = ["memory", "memory-eager", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
+
+
+@pytest.fixture(params=_ALL)
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Log]:
+    """An empty log with four partitions."""
+    made = _make(request, tmp_path)
+    await made.ensure_topics()
+    yield made
+    await made.aclose()
+
+
+def _make(request: pytest.FixtureRequest, folder: Path) -> Log:
+    kind: str = request.param
+    if kind.startswith("memory"):
+        return MemoryLog(PARTITIONS, eager=kind == "memory-eager")
+    pytest.skip(f"{kind}: not written yet")
