@@ -17,7 +17,13 @@ TYPE_SUFFIX = ".v1"
 
 Seconds = Annotated[int, Meta(ge=1, le=600)]
 Minutes = Annotated[int, Meta(ge=1, le=86_400)]
-LegName = Annotated[str, Meta(pattern=r"^(customer|agent|target|supervisor|ai|third)(-[1-9][0-9]{0,5})?\Z")]
+LegName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(customer|agent|target|supervisor|ai|third)(-[1-9][0-9]{0,5})?\Z",
+        description="leg id (`agent-1`), or a role where only one live leg has it",
+    ),
+]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Context = dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=1024)]]
 

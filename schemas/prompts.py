@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 SAY_MAX_LENGTH = 4000
-URL_PATTERN = r"^https?://[^\s<>\"]{1,2000}$"
+URL_PATTERN = r"^https?://[^\s<>\x22]{1,2000}$"
 # TwiML is XML 1.0, which has no way to write these (https://www.w3.org/TR/xml/#charsets).
 SAY_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]+$"
 
