@@ -29,12 +29,22 @@ def decode_command(attributes: Mapping[str, str], body: bytes | None) -> CloudEv
 
     Raises `InvalidCloudEventError`.
     """
-    event = decode_binary(attributes, body or b"") if is_binary(attributes) else decode_structured(body or b"")
-    for name in ("id", "source", "type", "traceparent"):
-        value = getattr(event, name)
-        if value is not UNSET and len(value) > MAX_ATTRIBUTE:
-            raise InvalidCloudEventError(f"{name} has {len(value)} characters: expected at most {MAX_ATTRIBUTE}")
+    try:
+        event = decode_binary(attributes, body or b"") if is_binary(attributes) else decode_structured(body or b"")
+    except RecursionError as error:
+        raise InvalidCloudEventError("the JSON is nested too deeply") from error
+    for name in ("id", "source", "type", "subject", "traceparent"):
+        _check_attribute(name, getattr(event, name))
     return event
+
+
+def _check_attribute(name: str, value: str | UnsetType) -> None:
+    if isinstance(value, UnsetType):
+        return
+    if len(value) > MAX_ATTRIBUTE:
+        raise InvalidCloudEventError(f"{name} has {len(value)} characters: expected at most {MAX_ATTRIBUTE}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidCloudEventError(f"{name} is not Unicode text: expected UTF-8")
 
 
 def text_headers(headers: tuple[tuple[str, bytes], ...]) -> dict[str, str]:
@@ -84,7 +94,7 @@ def _unreadable(event: CloudEvent, name: str) -> str | None:
 
 
 def _call_of(event: CloudEvent, name: str) -> tuple[CallId, str | None]:
-    """The call that a command is for, and what is wrong with its subject. `call.dial` always begins a call of its own."""
+    """The call that a command is for, and what is wrong with its subject. `call.dial` begins a call of its own."""
     own = dialled_call_id(event.source, event.id)
     if name == DIAL:
         return own, None

@@ -1,0 +1,228 @@
+"""From a request on Twilio's side to its answer: verify, publish, answer. 2xx only for what is durable.
+
+No state is read and nothing is decided here; what a callback means is the engine's business.
+"""
+
+import time
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+
+from cordboard import metrics
+from cordboard.clock import Clock
+from cordboard.log.port import Log
+from cordboard.logs import masked
+from ingress import twiml
+from ingress.config import IngressConfig
+from ingress.reading import Incoming, RefusedError, read_request
+from ingress.recorder import NotDurableError, Recorder
+from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
+from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
+from schemas.ids import is_leg_id
+from schemas.policy import Policy
+from schemas.records import Webhook
+from schemas.routes import Route, callback_url
+from schemas.webhooks import Source
+
+ENTERING = frozenset({Route.TWIML, Route.JOIN})
+"""TwiML routes that leave a record."""
+
+TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION}
+_OUR_QUERY = ("call", "leg", "a", "say", "play", "audio")
+_FORBIDDEN = "Forbidden\n"
+_METHODS = frozenset({"GET", "POST"})
+
+
+class Ingress:
+    """Handles the requests of one public URL."""
+
+    def __init__(self, config: IngressConfig, log: Log, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._recorder = Recorder(log, config.ack_timeout_s)
+        self._verifier = Verifier(config.accounts, config.public_url)
+        self._routes = _routes_by_path(config.public_url)
+        self._in_flight = 0
+        self._say = structlog.get_logger("ingress").bind()
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """The answer to any request, on any path."""
+        began = time.perf_counter()
+        route = self._routes.get(request.raw_path.partition("?")[0])
+        label = route.value if route else "none"
+        metrics.WEBHOOKS_RECEIVED.labels(label).inc()
+        self._in_flight += 1
+        try:
+            return await self._guarded(request, route)
+        finally:
+            self._in_flight -= 1
+            metrics.WEBHOOK_SECONDS.labels(label).observe(time.perf_counter() - began)
+
+    async def _guarded(self, request: web.BaseRequest, route: Route | None) -> web.Response:
+        try:
+            self._admit(request, route)
+            incoming = await read_request(request, self._config.body_timeout_s)
+            self._verify(request, incoming)
+            return await self._answer(incoming, route)
+        except RefusedError as refused:
+            metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
+            self._say.info("ingress.refused", status=refused.status, reason=refused.reason, remote=request.remote)
+            return _refusal(refused.status)
+
+    def _admit(self, request: web.BaseRequest, route: Route | None) -> None:
+        """Refuse before any work is done: what bears no signature, and what comes on top of what we can do at once.
+
+        TwiML goes first: a caller who gets none hears an error, a callback is sent again.
+        """
+        if SIGNATURE_HEADER not in request.headers:
+            raise RefusedError(403, Refusal.UNSIGNED.value)
+        limit = self._config.max_in_flight
+        if self._in_flight > (limit + limit // 2 if route in TWIML_ROUTES else limit):
+            raise RefusedError(503, "overload")
+
+    def _verify(self, request: web.BaseRequest, incoming: Incoming) -> None:
+        headers = request.headers
+        refusal = self._verifier.check(
+            incoming.target,
+            incoming.signed_fields,
+            incoming.fields.get("AccountSid"),
+            headers.get(SIGNATURE_HEADER),
+            headers.get(SETTINGS_HEADER),
+        )
+        if refusal is None and not incoming.body_is_signed:
+            refusal = Refusal.WRONG_BODY
+        if refusal is not None:
+            raise RefusedError(403, refusal.value)
+        if incoming.method not in _METHODS:
+            raise RefusedError(405, "method")
+        if not incoming.is_form:
+            raise RefusedError(415, "not_a_form")
+
+    async def _answer(self, incoming: Incoming, route: Route | None) -> web.Response:
+        if route is None:
+            await self._set_aside_or_refuse(incoming, UnplaceableError("no_route", f"no route {incoming.path[:200]}"))
+            raise RefusedError(404, "no_route")
+        if route in ENTERING:
+            return await self._let_in(incoming, route)
+        if route in TWIML_ROUTES:
+            return _xml(self._document(incoming, route))
+        return await self._take(incoming, route)
+
+    async def _take(self, incoming: Incoming, route: Route) -> web.Response:
+        """A callback: 204 once it is durable, in the inbox or among the dead letters."""
+        try:
+            webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self._clock())
+        except UnplaceableError as unplaceable:
+            await self._set_aside_or_refuse(incoming, unplaceable)
+            return web.Response(status=204)
+        try:
+            await self._record(webhook)
+        except NotDurableError as error:
+            raise RefusedError(503, "log_unavailable") from error
+        self._say.debug("ingress.webhook", call_id=webhook.call_id, source=webhook.source.value, record=webhook.id)
+        return web.Response(status=204)
+
+    async def _let_in(self, incoming: Incoming, route: Route) -> web.Response:
+        """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again."""
+        try:
+            try:
+                webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self._clock())
+                document = self._entrance(incoming, webhook)
+            except UnplaceableError as unplaceable:
+                await self._set_aside(incoming, unplaceable)
+                return _xml(twiml.hang_up())
+            await self._record(webhook)
+        except NotDurableError:
+            metrics.WEBHOOKS_REFUSED.labels("asked_to_hold").inc()
+            self._say.warning("ingress.asked_to_hold", route=route.value)
+            return _xml(twiml.please_hold(self._self_url(incoming, route)))
+        self._say.info(
+            "ingress.leg_entered",
+            call_id=webhook.call_id,
+            leg=webhook.leg,
+            source=webhook.source.value,
+            sender=masked(incoming.fields.get("From")),
+            to=masked(incoming.fields.get("To")),
+        )
+        return _xml(document)
+
+    def _entrance(self, incoming: Incoming, webhook: Webhook) -> bytes:
+        """The document that lets a leg into its room. Raises `UnplaceableError`."""
+        fields, query = incoming.fields, incoming.query
+        if webhook.source is Source.VOICE:
+            leg = twiml.first_leg(fields.get("From", ""))
+            return twiml.into_room(self._config.public_url, webhook.call_id, leg, self._policy(fields))
+        if webhook.leg is None or not is_leg_id(webhook.leg):
+            raise UnplaceableError("no_leg", "a leg that we dialled brings `leg` in its query")
+        try:
+            whisper = twiml.prompt_of(query)
+        except ValueError as error:
+            raise UnplaceableError("bad_prompt", str(error)) from error
+        return twiml.into_room(self._config.public_url, webhook.call_id, webhook.leg, self._policy(fields), whisper)
+
+    def _document(self, incoming: Incoming, route: Route) -> bytes:
+        """The TwiML of the routes that leave no record."""
+        if route is Route.DIAL_ACTION:
+            return twiml.hang_up()
+        if route in {Route.ANNOUNCE, Route.WHISPER}:
+            return self._prompt(incoming, route)
+        policy = self._policy(incoming.fields)
+        own = policy.wait_audio if route is Route.WAIT else policy.hold_audio
+        return twiml.waiting(incoming.query.get("audio") or own, self._self_url(incoming, route))
+
+    def _prompt(self, incoming: Incoming, route: Route) -> bytes:
+        """What is wrong with a prompt must not end the call: it is left out, and counted."""
+        try:
+            return twiml.prompt_once(twiml.prompt_of(incoming.query))
+        except ValueError:
+            metrics.WEBHOOKS_REFUSED.labels("bad_prompt").inc()
+            self._say.warning("ingress.prompt_left_out", route=route.value, call_id=incoming.query.get("call"))
+            return twiml.prompt_once(None)
+
+    def _policy(self, fields: dict[str, str]) -> Policy:
+        """The policy of our number: the called one, or the calling one of a leg that we dialled."""
+        ours = "From" if fields.get("Direction", "").startswith("outbound") else "To"
+        return self._config.policies.of(fields.get(ours, ""))
+
+    def _self_url(self, incoming: Incoming, route: Route) -> str:
+        query = {name: incoming.query.get(name) for name in _OUR_QUERY}
+        return callback_url(self._config.public_url, route, **query)
+
+    async def _record(self, webhook: Webhook) -> None:
+        await self._recorder.record(webhook)
+        metrics.WEBHOOKS_DURABLE.labels(webhook.source.value).inc()
+
+    async def _set_aside(self, incoming: Incoming, why: UnplaceableError) -> None:
+        """A dead letter. `source_topic` says that it came from no topic; `target` has the query, for a redrive."""
+        self._say.warning("ingress.set_aside", reason=why.reason, detail=why.detail, path=incoming.path[:200])
+        key = incoming.query.get("call") or incoming.fields.get("CallSid", "")
+        headers = {"detail": why.detail, "source_topic": "http", "target": incoming.target, "method": incoming.method}
+        await self._recorder.set_aside(key, incoming.body, why.reason, headers)
+
+    async def _set_aside_or_refuse(self, incoming: Incoming, why: UnplaceableError) -> None:
+        try:
+            await self._set_aside(incoming, why)
+        except NotDurableError as error:
+            raise RefusedError(503, "log_unavailable") from error
+
+
+def _routes_by_path(public_url: str) -> dict[str, Route]:
+    prefix = "/" + public_url.partition("://")[2].partition("/")[2].rstrip("/")
+    plain = {route.value: route for route in Route}
+    return plain if prefix == "/" else {**{prefix + route.value: route for route in Route}, **plain}
+
+
+def _refusal(status: int) -> web.Response:
+    if status == HTTPStatus.FORBIDDEN:
+        return web.Response(status=status, text=_FORBIDDEN)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return web.Response(status=status, headers={"Retry-After": "1"})
+    response = web.Response(status=status)
+    if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
+        response.force_close()  # the rest of the body is still on its way
+    return response
+
+
+def _xml(document: bytes) -> web.Response:
+    return web.Response(body=document, content_type="text/xml", charset="utf-8")
