@@ -120,10 +120,12 @@ async def test_a_cluster_survives_its_leader(tmp_path: Path) -> None:
 
 
 async def create_topic(bootstrap: str, topic: str, replicas: int = 1) -> None:
-    """Make a topic of one partition."""
+    """Make a topic of one partition, and wait until the broker that is asked knows of it: news travel in a cluster."""
     async with admin_client(bootstrap) as admin:
         await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=replicas)])
-    assert topic in await topic_names(bootstrap)
+        async with asyncio.timeout(30):
+            while topic not in await admin.list_topics():
+                await asyncio.sleep(0.05)
 
 
 async def topic_names(bootstrap: str) -> list[str]:
