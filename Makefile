@@ -27,7 +27,7 @@ check: $(DEV) ## linters, types, import rules, generated files; changes nothing
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=tests/support $(BIN)/lint-imports
-	$(BIN)/cordboard schemas --check
+	$(BIN)/python -m schemas.generate --check
 
 format: $(DEV) ## let ruff mend and format what it can
 	$(BIN)/ruff check --fix
@@ -40,7 +40,7 @@ bench: $(DEV) ## measure on this machine; what the numbers mean is in benchmarks
 	PYTHONPATH=tests/support $(BIN)/python -m benchmarks
 
 schemas: $(DEV) ## write the JSON Schemas and the AsyncAPI document anew
-	$(BIN)/cordboard schemas --write
+	$(BIN)/python -m schemas.generate --write
 
 lock: $(DEV) ## resolve the newest allowed versions into requirements/
 	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt
