@@ -1,0 +1,161 @@
+"""What happens to one call: answered, machine detected, over. Sends its progress callbacks.
+
+Placing and dialling is ``line.py``; the TwiML it runs is ``twiml/``; its place in a conference is ``conference.py``.
+"""
+
+import asyncio
+
+import structlog
+
+from emulator import conference, payloads, recording
+from emulator.entities import Call, CallStatus, Departure, Direction, ParticipantStatus
+from emulator.errors import Alert
+from emulator.people import Answer
+from emulator.switches import Counting
+from emulator.world import World, mask
+
+log = structlog.get_logger("emulator")
+EVENTS = {
+    CallStatus.INITIATED: ("initiated", 0),
+    CallStatus.RINGING: ("ringing", 1),
+    CallStatus.IN_PROGRESS: ("answered", 2),
+}
+ADD_FAILED = "participant_add_failed"
+
+
+def progress(world: World, call: Call, status: CallStatus) -> None:
+    """Enter a status and tell the subscriber (section 2.3). Inbound calls tell their end only."""
+    call.status = status
+    call.updated_at = world.clock.now()
+    event, rank = EVENTS.get(status, ("completed", 3))
+    world.tell(f"call.{status.value}", call, to=call.to, from_=call.from_)
+    if call.direction is Direction.INBOUND and not status.terminal:
+        return
+    wanted = call.progress.wants(event)
+    sequence = rank if world.switches.u12_skipped_states_count and call.direction is not Direction.INBOUND else None
+    if wanted or world.switches.call_counting is Counting.ALL:
+        sequence = call.sequence if sequence is None else sequence
+        call.sequence += 1
+    if wanted and sequence is not None:
+        fields = payloads.progress_fields(call, status, sequence, call.updated_at)
+        target = call.progress
+        world.callbacks.send("call", call.sid, target.url, target.method, fields, call.account_sid, event)
+
+
+def answer(world: World, call: Call) -> None:
+    """Pick up. Does nothing to a call that is already answered or over."""
+    if call.status is CallStatus.IN_PROGRESS or call.status.terminal:
+        return
+    call.answered_at = world.clock.now()
+    call.sip_code = 200
+    if call.participant is not None and not call.participant.joined:
+        call.participant.status = ParticipantStatus.CONNECTING
+    progress(world, call, CallStatus.IN_PROGRESS)
+    if call.peer is not None:
+        call.peer.pick_up.set()
+    if call.time_limit_s is not None:
+        call.timers.append(world.clock.call_later(call.time_limit_s, lambda: hang_up(world, call)))
+    if call.direction is not Direction.INBOUND:
+        _after_answer(world, call)
+    if call.record is not None:
+        recording.start(world, call.record, call=call)
+
+
+def _after_answer(world: World, call: Call) -> None:
+    person = world.people.at(call.to)
+    if person.hang_up_after_s is not None:
+        call.timers.append(world.clock.call_later(person.hang_up_after_s, lambda: hang_up(world, call)))
+    if call.detection is not None and call.detection.asynchronous:
+        world.start(_detect_and_tell(world, call), "machine-detection")
+
+
+async def detect(world: World, call: Call) -> None:
+    """Listen for a machine and set the call's verdict; takes as long as the person's ``detect_s``."""
+    person = world.people.at(call.to)
+    await world.clock.sleep(person.detect_s)
+    machine = person.answer is Answer.MACHINE
+    whole = call.detection is not None and call.detection.mode == "DetectMessageEnd"
+    verdict = ("machine_end_beep" if whole else "machine_start") if machine else "human"
+    call.answered_by = person.answered_by or verdict
+    call.detected_after_ms = round(person.detect_s * 1000)
+    world.tell("call.detected", call, answered_by=call.answered_by)
+
+
+async def _detect_and_tell(world: World, call: Call) -> None:
+    await detect(world, call)
+    if call.live:
+        tell_verdict(world, call)
+
+
+def tell_verdict(world: World, call: Call) -> None:
+    """Send the AMD callback (section 2.8)."""
+    detection = call.detection
+    if detection is None or not detection.asynchronous:
+        return
+    if not detection.url:
+        world.alert(Alert.AMD_WITHOUT_CALLBACK, "machine detection without a callback URL", call.sid)
+        return
+    fields = payloads.detection_fields(call)
+    world.callbacks.send("amd", call.sid, detection.url, detection.method, fields, call.account_sid)
+
+
+def hang_up(world: World, call: Call) -> None:
+    """End a call from either side: completed when it was answered, else canceled."""
+    if call.live:
+        answered = call.status is CallStatus.IN_PROGRESS
+        finish(world, call, CallStatus.COMPLETED if answered else CallStatus.CANCELED, None if answered else 487)
+
+
+def finish(
+    world: World, call: Call, status: CallStatus, sip_code: int | None = None, reason: str = "participant_hung_up"
+) -> None:
+    """End a call in this status: out of its conference, script stopped, recordings closed, told, peer ended.
+
+    ``reason`` is the ReasonParticipantLeft of a leg that is in a conference.
+    """
+    if not call.live:
+        return
+    call.ended_at = world.clock.now()
+    if sip_code is not None:
+        call.sip_code = sip_code
+    for timer in call.timers:
+        timer.cancel()
+    stop_script(call)
+    call.status = status
+    _leave_conference(world, call, status, reason)
+    _give_up_detection(world, call)
+    recording.close(world, call.sid)
+    progress(world, call, status)
+    call.over.set()
+    world.retire_call(call)
+    log.info(
+        "emulator.call_ended",
+        call_sid=call.sid,
+        status=status.value,
+        direction=call.direction.value,
+        to=mask(call.to),
+        duration_s=payloads.talk_seconds(call),
+    )
+    if call.peer is not None and call.peer.live:
+        hang_up(world, call.peer)
+
+
+def _leave_conference(world: World, call: Call, status: CallStatus, reason: str) -> None:
+    participant = call.participant
+    if participant is not None and not participant.gone.done():
+        why = reason if participant.joined else ADD_FAILED
+        conference.leave(world, participant, Departure(why, status))
+
+
+def _give_up_detection(world: World, call: Call) -> None:
+    pending = call.detection is not None and call.answered_by is None and call.answered_at is not None
+    if pending and world.switches.u25_amd_unknown_at_hangup:
+        call.answered_by = "unknown"
+        tell_verdict(world, call)
+
+
+def stop_script(call: Call) -> None:
+    """Stop what the call runs, unless it is that script that asks."""
+    script = call.script
+    if script is not None and script is not asyncio.current_task():
+        script.cancel()

@@ -1,0 +1,242 @@
+"""One HTTP request of Twilio's to a customer's server: signing, timeouts, retries by URL fragment, redirects.
+
+Used for callbacks and for documents alike; knows nothing of what is asked. Reference: twilio-facts.md 1.1-1.9.
+"""
+
+import base64
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from emulator.errors import Alert, DocumentError
+from emulator.journal import Exchange
+from emulator.signing import signature, signed_url
+from emulator.world import World
+
+MAX_BODY = 64 * 1024
+MAX_REDIRECTS = 10
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+POLICY_NAMES = frozenset({"4xx", "5xx", "ct", "rt", "all"})
+HEADERS = {
+    "User-Agent": "TwilioProxy/1.1",
+    "Accept": "*/*",
+    "Cache-Control": "max-age=259200",
+    "X-Home-Region": "us1",
+}
+FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Connection overrides of a URL's fragment. Times in seconds; out-of-range values are clamped."""
+
+    connect_s: float = 5.0
+    read_s: float = 15.0
+    total_s: float = 15.0
+    retries: int = 1
+    on: frozenset[str] = frozenset({"ct"})
+
+    def retries_on(self, cause: str) -> bool:
+        """Tell whether a failure of this kind (``4xx 5xx ct rt``) is tried again."""
+        return cause in self.on or "all" in self.on
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The last answer: status, media type without parameters, body."""
+
+    status: int
+    content_type: str
+    body: bytes
+    url: str
+
+
+class ExchangeFailedError(Exception):
+    """No usable answer. ``cause`` is ``ct``, ``rt``, ``4xx``, ``5xx``, ``url`` or ``redirects``."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.detail = detail
+
+
+def _bounded(text: str, default: float, low: int, high: int) -> float:
+    return min(max(int(text), low), high) / 1000 if text.isdigit() else default
+
+
+def parse_policy(fragment: str) -> RetryPolicy:
+    """Read ``#ct=…&rt=…&tt=…&rc=…&rp=…``; unknown keys (``e``, ``sni``) have no local meaning."""
+    if not fragment:
+        return RetryPolicy()
+    given = dict(parse_qsl(fragment))
+    count = given.get("rc", "")
+    policies = frozenset(given.get("rp", "ct").split(",")) & POLICY_NAMES
+    return RetryPolicy(
+        connect_s=_bounded(given.get("ct", ""), 5.0, 100, 10_000),
+        read_s=_bounded(given.get("rt", ""), 15.0, 100, 15_000),
+        total_s=_bounded(given.get("tt", ""), 15.0, 100, 15_000),
+        retries=min(int(count), 5) if count.isdigit() else 1,
+        on=policies or frozenset({"ct"}),
+    )
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """Return the URL as requested (no fragment, no credentials), its Basic credentials, its fragment."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ExchangeFailedError("url", "not an absolute http(s) URL")
+    credentials, _, host = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")), unquote(credentials), parts.fragment
+
+
+class Exchanger:
+    """Makes requests over one shared session. ``open`` and ``close`` bracket its life inside a loop."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Open the connection pool."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+        )
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def run(self, entry: Exchange, account_sid: str) -> Reply:
+        """Make the request with all its retries and write the outcome into the journal entry.
+
+        Raises:
+            ExchangeFailedError: no answer below 400 within the policy.
+
+        """
+        try:
+            url, credentials, fragment = split_url(entry.url)
+            reply = await self._attempts(entry, account_sid, url, credentials, parse_policy(fragment))
+        except ExchangeFailedError as error:
+            entry.error = error.detail
+            raise
+        finally:
+            entry.done_at = self._world.clock.now()
+        return reply
+
+    async def _attempts(
+        self, entry: Exchange, account_sid: str, url: str, credentials: str, policy: RetryPolicy
+    ) -> Reply:
+        clock = self._world.clock
+        deadline = clock.monotonic() + policy.total_s
+        while True:
+            entry.attempts += 1
+            if not entry.token or not self._world.switches.u2_same_token_for_attempts:
+                entry.token = self._world.sids.token()
+            attempt = _Attempt(entry, account_sid, url, credentials, entry.method, policy, deadline)
+            try:
+                return await self._follow(attempt)
+            except ExchangeFailedError as error:
+                used_up = entry.attempts > policy.retries or clock.monotonic() >= deadline
+                if used_up or not policy.retries_on(error.cause):
+                    raise
+
+    async def _follow(self, attempt: "_Attempt") -> Reply:
+        for _ in range(MAX_REDIRECTS + 1):
+            status, headers, body = await self._once(attempt)
+            attempt.entry.status = status
+            if status in REDIRECTS and "Location" in headers:
+                attempt.url = urljoin(attempt.url, headers["Location"])
+                attempt.method = attempt.method if status in {307, 308} else "GET"
+                attempt.redirected = attempt.redirected or attempt.method != attempt.entry.method
+                continue
+            if status == HTTPStatus.UNAUTHORIZED and attempt.credentials and not attempt.authorization:
+                attempt.authorization = "Basic " + base64.b64encode(attempt.credentials.encode()).decode()
+                continue
+            if status >= HTTPStatus.BAD_REQUEST:
+                cause = "4xx" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "5xx"
+                raise ExchangeFailedError(cause, f"HTTP {status}")
+            content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            return Reply(status, content_type, body, attempt.url)
+        raise ExchangeFailedError("redirects", "more than 10 redirects")
+
+    async def _once(self, attempt: "_Attempt") -> "tuple[int, CIMultiDictProxy[str], bytes]":
+        if self._session is None:
+            raise ExchangeFailedError("url", "the emulator is not started")
+        url, data, headers = self._signed(attempt)
+        timeout = aiohttp.ClientTimeout(
+            total=max(attempt.deadline - self._world.clock.monotonic(), 0.001),
+            sock_connect=attempt.policy.connect_s,
+            sock_read=attempt.policy.read_s,
+        )
+        target = URL(url, encoded=True)
+        try:
+            async with self._session.request(
+                attempt.method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
+                return answer.status, answer.headers, await _read(answer.content)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ExchangeFailedError("ct", f"cannot connect: {type(error).__name__}") from error
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ExchangeFailedError("rt", f"no answer: {type(error).__name__}") from error
+
+    def _signed(self, attempt: "_Attempt") -> tuple[str, bytes | None, dict[str, str]]:
+        # A 301/302 is followed with GET and the fields are lost (twilio-facts.md 1.10).
+        params = {} if attempt.redirected else attempt.entry.params
+        headers = {**HEADERS, "I-Twilio-Idempotency-Token": attempt.entry.token}
+        url, data = attempt.url, None
+        if attempt.method == "GET":
+            url, params = _with_query(url, params), {}
+        else:
+            data = urlencode(params).encode()
+            headers["Content-Type"] = FORM
+        token = self._world.signing_token(attempt.account_sid)
+        headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
+        if attempt.authorization:
+            headers["Authorization"] = attempt.authorization
+        return url, data, headers
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt on its way through redirects and a credentials challenge."""
+
+    entry: Exchange
+    account_sid: str
+    url: str
+    credentials: str
+    method: str
+    policy: RetryPolicy
+    deadline: float
+    authorization: str = ""
+    redirected: bool = False
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """Return the whole body, or its first ``MAX_BODY + 1`` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in content.iter_any():
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY:
+            break
+    return b"".join(parts)[: MAX_BODY + 1]
+
+
+def _with_query(url: str, params: dict[str, str]) -> str:
+    if not params:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
+
+
+def document_error(error: ExchangeFailedError, url: str) -> DocumentError:
+    """Translate a failed exchange into what the debugger calls it."""
+    codes = {"rt": Alert.HTTP_TIMEOUT, "url": Alert.MALFORMED_URL, "redirects": Alert.TOO_MANY_REDIRECTS}
+    return DocumentError(codes.get(error.cause, Alert.HTTP_FAILURE), error.detail, url)

@@ -1,0 +1,130 @@
+"""What happened, bounded: requests made, REST requests taken, alerts, and the live event bus."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import msgspec
+
+EntryT = TypeVar("EntryT")
+SUBSCRIBER_BOUND = 5_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One callback or document fetch, with all its attempts. Times are epoch seconds."""
+
+    number: int
+    at: float
+    kind: str
+    resource: str
+    url: str
+    method: str
+    params: dict[str, str]
+    event: str = ""
+    token: str = ""
+    status: int | None = None
+    error: str | None = None
+    attempts: int = 0
+    done_at: float | None = None
+    body: str | None = None
+    """The answer's text, of document fetches only."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RestRequest:
+    """One REST request that came in."""
+
+    number: int
+    at: float
+    monotonic: float
+    method: str
+    path: str
+    query: str
+    form: list[tuple[str, str]]
+    status: int = 0
+    code: int | None = None
+    fault: str | None = None
+    duration_s: float = 0.0
+
+
+class AlertEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what would be Twilio's debugger."""
+
+    at: float
+    code: int
+    detail: str
+    resource: str
+    url: str = ""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person in the call could notice, for the event stream."""
+
+    number: int
+    at: float
+    kind: str
+    call_sid: str = ""
+    conference_sid: str = ""
+    data: dict[str, str | int | bool | list[str] | None] = {}
+
+
+class Journal(Generic[EntryT]):
+    """The last ``bound`` entries of one kind, and how many there ever were."""
+
+    def __init__(self, bound: int) -> None:
+        self.entries: deque[EntryT] = deque(maxlen=bound)
+        self.total = 0
+
+    def add(self, entry: EntryT) -> EntryT:
+        """Append an entry; the oldest one goes when the journal is full."""
+        self.entries.append(entry)
+        self.total += 1
+        return entry
+
+    def clear(self) -> None:
+        """Forget the entries, keep the count."""
+        self.entries.clear()
+
+    @property
+    def dropped(self) -> int:
+        """How many entries are no longer here."""
+        return self.total - len(self.entries)
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """One reader of the event stream; a reader that lags loses events and is told how many."""
+
+    queue: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(SUBSCRIBER_BOUND))
+    lost: int = 0
+
+
+class EventBus:
+    """Hands every event to each live subscriber and keeps the last ones for late readers."""
+
+    def __init__(self, bound: int) -> None:
+        self.journal: Journal[Event] = Journal(bound)
+        self._subscribers: set[Subscriber] = set()
+
+    def publish(self, event: Event) -> None:
+        """Record the event and offer it to all subscribers without waiting."""
+        self.journal.add(event)
+        for subscriber in self._subscribers:
+            try:
+                subscriber.queue.put_nowait(event)
+            except asyncio.QueueFull:
+                subscriber.lost += 1
+
+    @contextmanager
+    def subscribe(self) -> Iterator[Subscriber]:
+        """Receive events for the length of the ``with`` block."""
+        subscriber = Subscriber()
+        self._subscribers.add(subscriber)
+        try:
+            yield subscriber
+        finally:
+            self._subscribers.discard(subscriber)

@@ -1,0 +1,78 @@
+"""Recordings of calls and conferences: started, paused, stopped, finished; their callbacks. No sound is kept."""
+
+from emulator import payloads
+from emulator.entities import Call, Conference, Recording, RecordingWish
+from emulator.world import World
+
+ACTIVE = frozenset({"in-progress", "paused"})
+
+
+def media_url(world: World, recording: Recording) -> str:
+    """Return the recording's URL as callbacks name it, without an extension."""
+    del world
+    return f"https://api.twilio.com/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
+
+
+def start(world: World, wish: RecordingWish, *, call: Call | None = None, room: Conference | None = None) -> Recording:
+    """Begin to record a call or a conference."""
+    now = world.clock.now()
+    account_sid = call.account_sid if call else room.account_sid if room else world.config.account_sid
+    recording = Recording(
+        sid=world.sids.new("RE"),
+        account_sid=account_sid,
+        wish=wish,
+        created_at=now,
+        updated_at=now,
+        call_sid=call.sid if call else "",
+        conference_sid=room.sid if room else "",
+    )
+    world.add_recording(recording)
+    _tell(world, recording)
+    return recording
+
+
+def change(world: World, recording: Recording, status: str) -> None:
+    """Pause, resume or stop. A stopped recording is finished and told as ``completed``."""
+    recording.updated_at = world.clock.now()
+    if status == "stopped":
+        finish(world, recording)
+        return
+    recording.status = status
+    world.tell(f"recording.{status}", world.calls.get(recording.call_sid), recording_sid=recording.sid)
+
+
+def finish(world: World, recording: Recording) -> None:
+    """Finish a recording; nothing follows on one that is finished already."""
+    if recording.status not in ACTIVE:
+        return
+    recording.updated_at = world.clock.now()
+    recording.duration_s = round(recording.updated_at - recording.created_at)
+    recording.status = "completed"
+    _tell(world, recording)
+
+
+def _tell(world: World, recording: Recording) -> None:
+    world.tell(f"recording.{recording.status}", world.calls.get(recording.call_sid), recording_sid=recording.sid)
+    callbacks = recording.wish.callbacks
+    if callbacks.wants(recording.status):
+        fields = payloads.recording_fields(recording, media_url(world, recording))
+        world.callbacks.send(
+            "recording",
+            recording.sid,
+            callbacks.url,
+            callbacks.method,
+            fields,
+            recording.account_sid,
+            recording.status,
+        )
+
+
+def of(world: World, sid: str) -> list[Recording]:
+    """Return the recordings of a call or conference, oldest first."""
+    return [*world.recordings_of.get(sid, ())]
+
+
+def close(world: World, sid: str) -> None:
+    """Finish what still records a call or conference that is over."""
+    for recording in of(world, sid):
+        finish(world, recording)

@@ -1,0 +1,126 @@
+"""Twilio's front door: authentication, the ledger, faults, limits, and errors as Twilio words them."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from emulator.errors import RestError, not_found
+from emulator.faults import Effect, Fault
+from emulator.journal import RestRequest
+from emulator.rest.answer import WORLD, reply
+from emulator.rest.form import PREFIX, Form, read_form
+from emulator.world import World
+
+log = structlog.get_logger("emulator")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def front_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handle one REST request: write it down, let it in, and answer in Twilio's form."""
+    if not request.path.startswith(PREFIX):
+        return await handler(request)
+    world = request.app[WORLD]
+    begun = world.clock.monotonic()
+    entry = world.rest.add(
+        RestRequest(
+            number=world.rest.total + 1,
+            at=world.clock.now(),
+            monotonic=begun,
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            form=[],
+        )
+    )
+    world.rest_in_flight += 1
+    try:
+        response = await _answer(request, handler, entry)
+    finally:
+        world.rest_in_flight -= 1
+        entry.duration_s = world.clock.monotonic() - begun
+    response.headers["Twilio-Request-Id"] = world.sids.new("RQ")
+    response.headers["Twilio-Concurrent-Requests"] = str(world.rest_in_flight + 1)
+    response.headers["Twilio-Request-Duration"] = f"{entry.duration_s:.3f}"
+    response.headers["X-Home-Region"] = "us1"
+    entry.status = response.status
+    log.debug("emulator.rest", method=entry.method, path=entry.path, status=entry.status, code=entry.code)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler, entry: RestRequest) -> web.StreamResponse:
+    world = request.app[WORLD]
+    try:
+        _authenticate(world, request)
+        _limit(world)
+        entry.form = (await _form(request)).pairs
+        fault = world.faults.for_rest(request.method, request.path)
+        return await (_faulty(request, handler, entry, fault) if fault else handler(request))
+    except RestError as error:
+        entry.code = error.code
+        return _error(world, error)
+    except web.HTTPNotFound:
+        return _error(world, not_found(request.path))
+    except web.HTTPMethodNotAllowed:
+        return _error(world, RestError(405, 20004, f"Method {request.method} is not allowed here"))
+
+
+async def _form(request: web.Request) -> Form:
+    return await read_form(request) if request.method == "POST" else Form([])
+
+
+def _error(world: World, error: RestError) -> web.Response:
+    response = reply(error.body(), error.status)
+    if error.status == 429 and world.switches.u24_retry_after_s is not None:  # noqa: PLR2004 - U24
+        response.headers["Retry-After"] = str(world.switches.u24_retry_after_s)
+    return response
+
+
+def _limit(world: World) -> None:
+    if world.rest_in_flight > world.switches.u27_concurrency_ceiling:
+        raise RestError(429, 20429, "Too Many Requests")
+
+
+def _authenticate(world: World, request: web.Request) -> None:
+    """Let in the account's SID with its token, the main account for its subaccounts, or an API key.
+
+    Raises:
+        RestError: 401, 20003.
+
+    """
+    refused = RestError(401, 20003, "Authenticate")
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        raise refused
+    try:
+        user, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise refused from None
+    expected = world.tokens.get(user) or world.config.api_keys.get(user)
+    account_sid = request.match_info.get("account", "").removesuffix(".json")
+    known = account_sid in world.tokens
+    allowed = user in {account_sid, world.config.account_sid} or user in world.config.api_keys
+    if expected is None or not known or not allowed or not hmac.compare_digest(secret, expected):
+        raise refused
+
+
+async def _faulty(request: web.Request, handler: Handler, entry: RestRequest, fault: Fault) -> web.StreamResponse:
+    """Answer as the fault says; ``after`` means that the effect has taken place."""
+    entry.fault = fault.effect.value
+    if fault.effect is Effect.TOO_MANY_REQUESTS:
+        raise RestError(429, 20429, "Too Many Requests")
+    if fault.effect is Effect.ERROR_BEFORE:
+        raise RestError(500, 20500, "Internal Server Error")
+    if fault.effect is Effect.SLOW:
+        await request.app[WORLD].clock.sleep(fault.delay_s)
+        return await handler(request)
+    response = await handler(request)
+    if fault.effect is Effect.ERROR_AFTER:
+        raise RestError(500, 20500, "Internal Server Error")
+    if request.transport is not None:
+        request.transport.abort()
+    return response

@@ -1,0 +1,98 @@
+"""Every emulated route of the REST API, and what the others answer."""
+
+from aiohttp import web
+
+from emulator.errors import not_emulated, not_found
+from emulator.payloads import rfc2822
+from emulator.rest import calls, conferences, incoming_phone_numbers, participants, recordings
+from emulator.rest.answer import WORLD, account, base, reply
+from emulator.rest.form import PREFIX
+
+ACCOUNT = PREFIX + "/Accounts/{account}"
+NOT_EMULATED = frozenset(
+    {
+        "Addresses",
+        "Applications",
+        "AuthorizedConnectApps",
+        "AvailablePhoneNumbers",
+        "Balance",
+        "Keys",
+        "Messages",
+        "Notifications",
+        "OutgoingCallerIds",
+        "Queues",
+        "SIP",
+        "ShortCodes",
+        "SigningKeys",
+        "Tokens",
+        "Transcriptions",
+        "Usage",
+    }
+)
+"""Twilio's other resources: asking for them is told apart from a mistyped path."""
+
+
+async def fetch_account(request: web.Request) -> web.Response:
+    """``GET /Accounts/{AC}.json``."""
+    world, account_sid = request.app[WORLD], account(request)
+    main = world.config.account_sid
+    return reply(
+        {
+            "sid": account_sid,
+            "owner_account_sid": main,
+            "friendly_name": "Local Twilio",
+            "status": "active",
+            "type": "Full",
+            "auth_token": "",
+            "date_created": rfc2822(world.started_at),
+            "date_updated": rfc2822(world.started_at),
+            "uri": f"{base(account_sid)}.json",
+            "subresource_uris": {"calls": f"{base(account_sid)}/Calls.json"},
+        }
+    )
+
+
+async def elsewhere(request: web.Request) -> web.Response:
+    """Answer for a path that is not emulated: 501 for a resource of Twilio's, else 404."""
+    parts = request.match_info["rest"].removesuffix(".json").split("/")
+    if parts[0] in NOT_EMULATED:
+        raise not_emulated(f"the resource {parts[0]}")
+    nested = {"Calls", "Conferences"}
+    known = {"Recordings", "Participants"}
+    if parts[0] in nested and len(parts) > 2 and parts[2] not in known:  # noqa: PLR2004 - resource, SID, subresource
+        raise not_emulated(f"the subresource {parts[0]}/…/{parts[2]}")
+    raise not_found(request.path)
+
+
+def add(app: web.Application) -> None:
+    """Put the REST API's routes into the application."""
+    router = app.router
+    router.add_get(ACCOUNT + ".json", fetch_account)
+    router.add_post(ACCOUNT + "/Calls.json", calls.create)
+    router.add_get(ACCOUNT + "/Calls.json", calls.listing)
+    router.add_get(ACCOUNT + "/Calls/{call}.json", calls.fetch)
+    router.add_post(ACCOUNT + "/Calls/{call}.json", calls.update)
+    router.add_delete(ACCOUNT + "/Calls/{call}.json", calls.delete)
+    router.add_post(ACCOUNT + "/Calls/{call}/Recordings.json", recordings.create)
+    for owner in ("/Calls/{call}", "/Conferences/{conference}"):
+        router.add_get(ACCOUNT + owner + "/Recordings.json", recordings.listing)
+        router.add_get(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.fetch)
+        router.add_post(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.update)
+    router.add_get(ACCOUNT + "/Recordings.json", recordings.of_account)
+    router.add_get(ACCOUNT + "/Recordings/{recording}.json", recordings.fetch_of_account)
+    router.add_get(ACCOUNT + "/Conferences.json", conferences.listing)
+    router.add_get(ACCOUNT + "/Conferences/{conference}.json", conferences.fetch)
+    router.add_post(ACCOUNT + "/Conferences/{conference}.json", conferences.update)
+    room = ACCOUNT + "/Conferences/{conference}/Participants"
+    router.add_post(room + ".json", participants.create)
+    router.add_get(room + ".json", participants.listing)
+    router.add_get(room + "/{participant}.json", participants.fetch)
+    router.add_post(room + "/{participant}.json", participants.update)
+    router.add_delete(room + "/{participant}.json", participants.delete)
+    numbers = ACCOUNT + "/IncomingPhoneNumbers"
+    router.add_post(numbers + ".json", incoming_phone_numbers.create)
+    router.add_get(numbers + ".json", incoming_phone_numbers.listing)
+    router.add_get(numbers + "/{number}.json", incoming_phone_numbers.fetch)
+    router.add_post(numbers + "/{number}.json", incoming_phone_numbers.update)
+    router.add_delete(numbers + "/{number}.json", incoming_phone_numbers.delete)
+    router.add_route("*", ACCOUNT + "/{rest:.+}", elsewhere)

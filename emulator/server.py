@@ -1,0 +1,77 @@
+"""The local Twilio as an aiohttp application, and the way to run one inside a process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from emulator import control
+from emulator.callbacks import Callbacks
+from emulator.clock import Clock
+from emulator.config import EmulatorConfig
+from emulator.exchange import Exchanger
+from emulator.rest import routes
+from emulator.rest.answer import WORLD
+from emulator.rest.edge import front_door
+from emulator.world import World
+
+log = structlog.get_logger("emulator")
+SHUTDOWN_S = 0.5
+
+
+def create_app(config: EmulatorConfig, clock: Clock | None = None) -> web.Application:
+    """Return the application: the REST API, the control routes, and a fresh world behind them."""
+    app = web.Application(middlewares=[front_door])
+    world = World(config, clock)
+    world.exchanger = Exchanger(world)
+    world.callbacks = Callbacks(world)
+    app[WORLD] = world
+    routes.add(app)
+    control.add(app)
+    app.cleanup_ctx.append(_life)
+    return app
+
+
+async def _life(app: web.Application) -> AsyncIterator[None]:
+    world = app[WORLD]
+    await world.exchanger.open()
+    yield
+    await world.close()
+    await world.exchanger.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A running local Twilio: where it listens, and its world for tests in the same process."""
+
+    host: str
+    port: int
+    world: World
+
+    @property
+    def url(self) -> str:
+        """The base URL that stands for ``https://api.twilio.com``."""
+        return f"http://{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serve(config: EmulatorConfig, clock: Clock | None = None) -> AsyncIterator[Emulator]:
+    """Run a local Twilio for the length of the ``async with`` block; port 0 takes a free port.
+
+    Raises:
+        OSError: the port is taken.
+
+    """
+    app = create_app(config, clock)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port)
+        await site.start()
+        port = int(runner.addresses[0][1])
+        log.info("emulator.listening", host=config.host, port=port, account_sid=config.account_sid)
+        yield Emulator(config.host, port, app[WORLD])
+    finally:
+        await runner.cleanup()

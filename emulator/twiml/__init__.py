@@ -1,0 +1,1 @@
+"""TwiML: ``document`` reads it, ``fetch`` gets it, ``script`` runs it for a call."""
