@@ -16,7 +16,7 @@ class SupervisionRights(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
     follow: bool = False
 
 
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Times in seconds; 0 switches a limit off. `route`: `("wait",)` or targets rung in order."""
 
     route: tuple[str, ...] = ("wait",)

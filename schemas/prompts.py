@@ -25,7 +25,7 @@ _URL = re.compile(URL_PATTERN)
 _SAY = re.compile(SAY_PATTERN)
 
 
-class Prompt(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Prompt(msgspec.Struct, frozen=True, omit_defaults=True):
     """Exactly one of `say` (text, at most 4,000 characters) and `play` (URL of an audio file)."""
 
     say: SayText | None = None
