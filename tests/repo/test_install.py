@@ -1,4 +1,4 @@
-"""What the image does works on this machine: the runtime lock and the wheel, and nothing else, give a running program."""
+"""What the image does works on this machine: the runtime lock and the wheel alone give a running program."""
 
 import os
 import subprocess
