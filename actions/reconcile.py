@@ -1,0 +1,137 @@
+"""Looking for a creation whose outcome is in doubt: by its label in the room, then in the list of calls.
+
+Never repeats anything. What nothing is found of is the business of the action's `on_doubt` (`perform.py`); the proof by
+webhook reaches the engine by its own way (reliability.md 3.3).
+"""
+
+from collections.abc import Container, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+import structlog
+from twilio.rest.api.v2010.account.call import CallInstance
+
+from actions.account import TwilioAccount
+from actions.config import ReconcilePolicy
+from actions.heard import RequestFailedError
+from actions.pause import Pauses
+from actions.transport import asked
+from actions.verbs.look_up import conference_of, is_missing
+from cordboard.metrics import ACTIONS_RECONCILED
+from schemas.actions import CreateCall, CreateParticipant
+
+_log = structlog.get_logger(__name__)
+
+_CLOCK_SKEW_MS = 2000
+_MAX_CALLS = 50
+_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The creation happened, and these are its SIDs."""
+
+    call_sid: str
+    conference_sid: str | None = None
+
+
+class Missing(StrEnum):
+    """Nothing was found: `absent` as far as Twilio shows, or `unseen` because Twilio could not be asked."""
+
+    ABSENT = "absent"
+    UNSEEN = "unseen"
+
+
+class Reconciler:
+    """Looks on one account. `claimed`: CallSids that are known to belong to other actions."""
+
+    def __init__(
+        self, account: TwilioAccount, policy: ReconcilePolicy, pauses: Pauses, claimed: Container[str]
+    ) -> None:
+        self._account = account
+        self._policy = policy
+        self._pauses = pauses
+        self._claimed = claimed
+
+    async def find(
+        self, action: CreateParticipant | CreateCall, begun_ms: int, since_ms: int | None = None
+    ) -> Found | Missing:
+        """Look for what was begun at `begun_ms`, at the policy's times after `since_ms` (now). Raises `GivenUpError`.
+
+        Looks that a stopped process has missed become one, at once.
+        """
+        result: Found | Missing = Missing.UNSEEN
+        looks = self._looks(self._pauses.now(), since_ms)
+        for number, at_ms in enumerate(looks, 1):
+            await self._pauses.until(at_ms)
+            look = await self._look(action, begun_ms, thorough=number >= len(looks) - 1)
+            if isinstance(look, Found):
+                result = look
+                break
+            if look is Missing.ABSENT:
+                result = look
+        found = "found" if isinstance(result, Found) else result.value
+        ACTIONS_RECONCILED.labels(found).inc()
+        _log.info("action.reconciled", call_id=action.call_id, action=action.id, found=found)
+        return result
+
+    def _looks(self, now_ms: int, since_ms: int | None) -> list[float]:
+        start_ms = now_ms if since_ms is None else since_ms
+        planned = [start_ms + after_s * 1000 for after_s in self._policy.looks_s]
+        missed = [float(now_ms)] if any(at_ms < now_ms for at_ms in planned) else []
+        return missed + [at_ms for at_ms in planned if at_ms >= now_ms]
+
+    async def adopt(self, action: CreateParticipant | CreateCall) -> Found | None:
+        """Whoever holds the label now, without waiting. None for nobody, or when Twilio could not be asked."""
+        look = await self._look(action, action.at, thorough=False)
+        return look if isinstance(look, Found) else None
+
+    async def _look(self, action: CreateParticipant | CreateCall, begun_ms: int, *, thorough: bool) -> Found | Missing:
+        try:
+            by_label = await self._by_label(action)
+            if by_label is not None:
+                return by_label
+            listed = await self._by_call(action, begun_ms) if thorough else None
+        except RequestFailedError as error:
+            _log.warning("action.look_failed", call_id=action.call_id, action=action.id, heard=str(error.heard))
+            return Missing.UNSEEN
+        return listed or Missing.ABSENT
+
+    async def _by_label(self, action: CreateParticipant | CreateCall) -> Found | None:
+        if isinstance(action, CreateCall) or action.leg is None:  # a call has its label only once it is in the room
+            return None
+        room = await conference_of(self._account, action.room, action.conference_sid)
+        if room is None or room.sid is None:
+            return None
+        held = self._account.client.conferences(room.sid).participants(action.leg)
+        try:
+            participant, _ = await asked("participants.fetch", held.fetch_async())
+        except RequestFailedError as error:
+            if is_missing(error):
+                return None
+            raise
+        return Found(call_sid=participant.call_sid, conference_sid=room.sid) if participant.call_sid else None
+
+    async def _by_call(self, action: CreateParticipant | CreateCall, begun_ms: int) -> Found | None:
+        """The one call to that address since then which is nobody else's; two or more prove nothing.
+
+        A participant that lives would be in the room, so only a call that is over can be a participant's.
+        """
+        sender = self._account.caller_id(action.from_, action.to) or ""
+        query = self._account.client.calls.list_async(to=action.to, from_=sender, limit=_MAX_CALLS)
+        calls, _ = await asked("calls.list", query)
+        ours = list(self._candidates(calls, begun_ms, over=isinstance(action, CreateParticipant)))
+        return Found(call_sid=ours[0]) if len(ours) == 1 else None
+
+    def _candidates(self, calls: Iterable[CallInstance], begun_ms: int, *, over: bool) -> Iterable[str]:
+        for call in calls:
+            sid, began = call.sid, _milliseconds(call.date_created or call.start_time)
+            recent = began is None or began >= begun_ms - _CLOCK_SKEW_MS
+            fits = str(call.status) in _OVER or not over
+            if sid and recent and fits and call.direction != "inbound" and sid not in self._claimed:
+                yield sid
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    """The library gives times of the 2010 API in UTC."""
+    return None if moment is None else int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
