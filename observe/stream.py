@@ -68,16 +68,23 @@ class EventStream:
         return {p: bounds[p].earliest if earliest else bounds[p].end for p in self.partitions}, ()
 
     async def frames(self, positions: dict[int, int]) -> AsyncGenerator[bytes, None]:
-        """Encoded events from `positions` on, without end; empty bytes now and then where there is nothing to send."""
+        """Encoded events from `positions` on, without end; empty bytes now and then where there is nothing to send.
+
+        The comment `caught up` stands once behind everything that was in the log when the stream began.
+        """
         silent = 0
+        ends: dict[int, int] | None = {p: b.end for p, b in (await self._log.bounds(Topic.EVENTS)).items()}
         yield _begin(positions)
         async with self._log.reader(Topic.EVENTS, positions) as reader:
             while True:
                 frames = []
-                for record in await reader.poll(_POLL_S, _BATCH):
+                for record in await reader.poll(_POLL_S if ends is None else 0.0, _BATCH):
                     positions[record.partition] = record.offset + 1
                     if self._takes(record):
                         frames.append(_frame(record.value or b"", position_id(positions)))
+                if ends is not None and all(at >= ends[p] for p, at in positions.items()):
+                    ends = None
+                    frames.append(b": caught up\n\n")
                 silent = 0 if frames else silent + 1
                 if silent >= _SILENT_POLLS:
                     # The id moves on although nothing was for this client, so that it does not read all that again.
