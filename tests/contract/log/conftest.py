@@ -7,6 +7,7 @@ import pytest
 
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log
+from cordboard.log.sqlite import SqliteLog
 
 PARTITIONS = 4
 _ALL = ["memory", "memory-eager", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
@@ -25,4 +26,6 @@ def _make(request: pytest.FixtureRequest, folder: Path) -> Log:
     kind: str = request.param
     if kind.startswith("memory"):
         return MemoryLog(PARTITIONS, eager=kind == "memory-eager")
+    if kind == "sqlite":
+        return SqliteLog(folder / "journal.db", PARTITIONS)
     pytest.skip(f"{kind}: not written yet")
