@@ -77,7 +77,7 @@ def decode_structured(body: bytes) -> CloudEvent:
             specversion=wire.specversion,
             subject=_set(wire.subject),
             time=_set(wire.time),
-            datacontenttype=wire.datacontenttype or "application/json",
+            datacontenttype="application/json" if wire.datacontenttype is None else wire.datacontenttype,
             traceparent=_set(wire.traceparent),
             deadline=_set(wire.deadline),
             data=wire.data,
