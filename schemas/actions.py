@@ -87,6 +87,13 @@ class HangUp(_Action, frozen=True, tag="hang_up", omit_defaults=True, kw_only=Tr
     call_sid: str
 
 
+class RedirectCall(_Action, frozen=True, tag="redirect_call", omit_defaults=True, kw_only=True):
+    """Take a leg out of the room to hear `announce`; after it the call ends."""
+
+    call_sid: str
+    announce: Prompt
+
+
 class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):
     """Everybody in the room hears a prompt."""
 
@@ -104,6 +111,7 @@ class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=Tr
 
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
+    | RedirectCall
     | LookUp
 )  # fmt: skip
 

@@ -1,0 +1,63 @@
+"""How a call begins: a caller's webhook, an agent's browser, or `call.dial`."""
+
+from engine.core import answers
+from engine.core.config import CoreConfig
+from engine.core.dialling import dial as dial_leg
+from engine.core.effects import Step
+from engine.core.timers import REAP, REAP_EVERY_MS
+from engine.core.turn import Turn
+from schemas.commands import Dial, InvalidCommandError, decode_data
+from schemas.ids import room_of
+from schemas.records import Command, Webhook
+from schemas.state import Call, CallState, Direction, Leg, LegState, Role, Room
+from schemas.targets import target_of_address
+from schemas.webhooks import VoiceRequest
+
+CLIENT_PREFIX = "client:"
+
+
+def by_webhook(config: CoreConfig, record: Webhook, form: VoiceRequest) -> Turn:
+    """A call that begins with a TwiML request: from a caller, or from an agent's browser (`From=client:…`)."""
+    outbound = form.from_.startswith(CLIENT_PREFIX)
+    role = Role.AGENT if outbound else Role.CUSTOMER
+    number = config.number if outbound else form.to
+    customer = target_of_address(form.to if outbound else form.from_)
+    from_ = target_of_address(form.from_)
+    leg_id = f"{role.value}-1"
+    call = Call(
+        call_id=record.call_id, state=CallState.RINGING,
+        direction=Direction.OUTBOUND if outbound else Direction.INBOUND, account_sid=form.account_sid,
+        created_at=record.at, room=Room(room_of(record.call_id)), number=number,
+        customer=str(customer) if customer is not None else "", counts={role.value: 1},
+        policy=config.policies.of(number),
+        legs=(Leg(leg_id, role, LegState.RINGING, call_sid=form.call_sid, target=str(from_) if from_ else None),),
+    )  # fmt: skip
+    return _created(Turn(call, record.at, record.id, config))
+
+
+def by_command(config: CoreConfig, command: Command) -> Turn | Step:
+    """A call that begins with `call.dial`: the agent first, then the customer."""
+    try:
+        data = decode_data(command.name, command.data)
+    except InvalidCommandError:
+        return Step(None, (answers.unknown_call(command),))
+    if not isinstance(data, Dial):
+        return Step(None, (answers.unknown_call(command),))
+    from_ = target_of_address(data.from_) if data.from_ else None
+    number = from_.twilio_address if from_ is not None else config.number
+    call = Call(
+        call_id=command.call_id, state=CallState.RINGING, direction=Direction.OUTBOUND, account_sid=config.account_sid,
+        created_at=command.at, room=Room(room_of(command.call_id)), number=number, customer=data.to,
+        policy=config.policies.of(number), context=data.context or {},
+    )  # fmt: skip
+    turn = _created(Turn(call, command.at, command.id, config))
+    turn.deadline = command.deadline
+    answers.open_command(turn, command, dial_leg(turn, Role.AGENT, data.agent))
+    return turn
+
+
+def _created(turn: Turn) -> Turn:
+    call = turn.call
+    turn.tell_call("call.created", to=call.state.value, direction=call.direction.value, room=call.room.name)
+    turn.arm(REAP, REAP_EVERY_MS)
+    return turn

@@ -1,0 +1,250 @@
+"""What the call machine's guards ask and its effects do."""
+
+from msgspec.structs import replace
+
+from engine.core import flags
+from engine.core.dialling import dial
+from engine.core.table import Act, Guard
+from engine.core.turn import LEG, TALKING_ROLES, Turn
+from schemas.actions import EndConference, RedirectCall
+from schemas.prompts import Prompt
+from schemas.state import Direction, LegState, Role
+
+WAIT = "max_wait"
+ORPHAN = "orphan"
+WRAP_UP = "wrap_up"
+FORGET = "forget"
+END = "end"
+END_WITHIN_MS = 10_000
+FORGET_AFTER_MS = 86_400_000
+GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
+
+
+def agent_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+    """Whether an agent or an AI agent is in the room."""
+    return bool(turn.talking())
+
+
+def customer_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the customer is in the room."""
+    return turn.customer_present()
+
+
+def customer_is_held(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether Twilio shows the customer on hold."""
+    customer = turn.customer
+    return customer is not None and customer.state is LegState.JOINED and customer.observed.hold
+
+
+def outbound(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the call was begun by us or by an agent's browser."""
+    return turn.call.direction is Direction.OUTBOUND
+
+
+def nobody_coming(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether no agent is in the room or on the way."""
+    return not any(leg.role in TALKING_ROLES for leg in turn.live())
+
+
+def wraps_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the policy leaves the agents time after the customer has gone."""
+    return turn.call.policy.wrap_up_s > 0 or turn.call.policy.customer_left == "keep_agents"
+
+
+def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the time in which an agent might come back by itself is over."""
+    return ORPHAN not in turn.call.timers
+
+
+def begin_waiting(turn: Turn, leg_id: str) -> None:
+    """The customer is alone in the room: limit the wait and ring whom the policy names."""
+    if turn.call.policy.max_wait_s:
+        turn.arm(WAIT, turn.call.policy.max_wait_s * 1000)
+    next_route(turn, leg_id)
+
+
+def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Ring the next target of the number's route, if there is one."""
+    route = [entry for entry in turn.call.policy.route if entry != "wait"]
+    position = turn.call.routed
+    if position < len(route) and nobody_coming(turn, ""):
+        turn.set(routed=position + 1)
+        dial(turn, Role.AGENT, route[position])
+
+
+def connect(turn: Turn, leg_id: str) -> None:
+    """They can talk."""
+    turn.disarm(WAIT)
+    guard_customer(turn, leg_id)
+
+
+def guard_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """With two parties and nothing in flight the room may end with the customer, even while we are away."""
+    customer = turn.customer
+    if customer is not None and customer.state is LegState.JOINED and _ends_with_customer(turn):
+        flags.end_with(turn, customer.leg)
+
+
+def _ends_with_customer(turn: Turn) -> bool:
+    return not wraps_up(turn, "") and len(turn.talking()) == 1
+
+
+def dial_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The agent of an outbound call is there: dial the customer, who may be heard ringing."""
+    if turn.customer is None and turn.call.customer:
+        dial(turn, Role.CUSTOMER, turn.call.customer, early_media=True)
+
+
+def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Nobody is left for the customer: hold audio instead of silence, and time for somebody to come back."""
+    customer = turn.customer
+    if customer is None or customer.state is not LegState.JOINED or customer.ours:
+        return
+    turn.set(orphan_step=0)
+    flags.hold(turn, customer.leg)
+    turn.arm(ORPHAN, max(turn.call.policy.orphan_grace_s, 1) * 1000)
+
+
+def recover(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Somebody is there again."""
+    turn.disarm(ORPHAN)
+    customer = turn.customer
+    if customer is not None and customer.state is LegState.JOINED:
+        flags.unhold(turn, customer.leg)
+
+
+def next_orphan_step(turn: Turn, leg_id: str) -> None:
+    """Try what the policy names next; after the last of it the call ends with an announcement."""
+    steps = turn.call.policy.orphan
+    position = turn.call.orphan_step
+    turn.set(orphan_step=position + 1)
+    step = steps[position] if position < len(steps) else "announce_end"
+    if step == "recall" and recall_agent(turn, _last_agent_target(turn)) is not None:
+        return
+    if step == "recall":
+        next_orphan_step(turn, leg_id)
+        return
+    _blame(turn, "orphaned")
+    turn.tell_call("call.dropped", reason="orphaned")
+    announce_end(turn, leg_id)
+
+
+def recall_agent(turn: Turn, target: str | None) -> str | None:
+    """Dial an agent again; the leg's id, or None when nobody is known."""
+    return dial(turn, Role.AGENT, target) if target else None
+
+
+def _last_agent_target(turn: Turn) -> str | None:
+    agents = [leg for leg in turn.call.legs if leg.role in TALKING_ROLES and leg.joined_at is not None and leg.target]
+    return agents[-1].target if agents else None
+
+
+def announce_end(turn: Turn, leg_id: str) -> None:
+    """The customer hears a goodbye outside the room, and the call ends with it."""
+    customer = turn.customer
+    if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
+        end_room(turn, leg_id)
+        return
+    turn.update(customer.leg, ours=True)
+    call = turn.call
+    turn.request(
+        RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=customer.leg, call_sid=customer.call_sid,
+                     announce=GOODBYE)
+    )  # fmt: skip
+    turn.arm(END, END_WITHIN_MS * 3)
+
+
+def begin_wrap_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The agents keep the room for a while."""
+    for leg in turn.live():
+        if leg.role not in TALKING_ROLES:
+            turn.stimulate(LEG, "remove", leg.leg)
+    seconds = turn.call.policy.wrap_up_s
+    if seconds:
+        turn.arm(WRAP_UP, seconds * 1000)
+
+
+def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """End it for all: the room where it has started, the legs one by one where it has not."""
+    call = turn.call
+    inside = [leg for leg in turn.live() if leg.state is LegState.JOINED]
+    turn.set(room=replace(call.room, ending=True))
+    if call.room.sid is not None and call.room.started and inside:
+        sids = tuple(leg.call_sid for leg in inside if leg.call_sid)
+        turn.request(
+            EndConference(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                          deadline=turn.at + FORGET_AFTER_MS, conference_sid=call.room.sid, call_sids=sids)
+        )  # fmt: skip
+        turn.arm(END, END_WITHIN_MS)
+        outside = [leg for leg in turn.live() if leg.state is not LegState.JOINED]
+    else:
+        outside = turn.live()
+    for leg in outside:
+        turn.stimulate(LEG, "remove", leg.leg)
+
+
+def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """It is over: nobody stays behind, no timer but those of legs on their way out, and a tombstone for late facts."""
+    turn.set(ended_at=turn.at)
+    _blame(turn, "completed")
+    for name in tuple(turn.call.timers):
+        if not name.startswith("leg."):
+            turn.disarm(name)
+    for leg in turn.live():
+        turn.stimulate(LEG, "remove", leg.leg)
+    turn.arm(FORGET, FORGET_AFTER_MS)
+
+
+def _blame(turn: Turn, reason: str) -> None:
+    if turn.call.reason is None:
+        turn.set(reason=reason)
+
+
+def _blaming(reason: str) -> Act:
+    def effect(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+        _blame(turn, reason)
+
+    return effect
+
+
+def _telling(name: str, reason: str | None = None) -> Act:
+    def effect(turn: Turn, leg_id: str) -> None:
+        leg = turn.find(leg_id)
+        why = (leg.reason if leg is not None else None) or reason
+        _blame(turn, reason or why or "completed")
+        turn.tell_call(name, reason=why, leg=leg_id or None)
+
+    return effect
+
+
+CALL_GUARDS: dict[str, Guard] = {
+    "agent_present": agent_present,
+    "customer_present": customer_present,
+    "customer_is_held": customer_is_held,
+    "outbound": outbound,
+    "nobody_coming": nobody_coming,
+    "wraps_up": wraps_up,
+    "grace_over": grace_over,
+}
+CALL_EFFECTS: dict[str, Act] = {
+    "begin_waiting": begin_waiting,
+    "next_route": next_route,
+    "connect": connect,
+    "guard_customer": guard_customer,
+    "dial_customer": dial_customer,
+    "comfort_orphan": comfort_orphan,
+    "recover": recover,
+    "next_orphan_step": next_orphan_step,
+    "announce_end": announce_end,
+    "begin_wrap_up": begin_wrap_up,
+    "end_room": end_room,
+    "end": end,
+    "blame_agent": _blaming("agent_left"),
+    "blame_max_wait": _blaming("max_wait"),
+    "blame_hub": _blaming("hub_ended"),
+    "tell_cancelled": _telling("call.cancelled", "agent_left"),
+    "tell_unanswered": _telling("call.unanswered", "unanswered"),
+    "tell_abandoned": _telling("call.abandoned", "abandoned"),
+    "tell_customer_left": _telling("call.customer_left", "customer_left"),
+}

@@ -1,0 +1,66 @@
+"""Dialling: planning a leg and asking Twilio for it, straight into the room under its label."""
+
+from engine.core.turn import Turn
+from schemas.actions import Action, CreateCall, CreateParticipant, OnDoubt
+from schemas.prompts import Prompt
+from schemas.state import Leg, LegState, Role
+from schemas.targets import Target, TargetKind, parse_target
+
+DIAL_WITHIN_MS = 30_000
+CREATE_GRACE_MS = 20_000
+
+
+def dial(
+    turn: Turn,
+    role: Role,
+    target_text: str,
+    *,
+    from_: str | None = None,
+    ring_timeout_s: int | None = None,
+    whisper: Prompt | None = None,
+    early_media: bool = False,
+) -> str:
+    """Plan a leg and request its creation; gives its id. `ring_timeout_s` defaults to the policy's."""
+    target = parse_target(target_text)
+    timeout_s = ring_timeout_s or turn.call.policy.ring_timeout_s
+    leg = Leg(turn.next_leg_id(role), role, LegState.PLANNED, target=target_text, ring_timeout_s=timeout_s)
+    turn.add(leg)
+    turn.tell_leg("leg.planned", leg, to=leg.state.value, target=target_text)
+    deadline = turn.deadline or turn.at + DIAL_WITHIN_MS
+    caller = _caller(turn, from_)
+    turn.request(_creation(turn, leg, target, deadline, caller, whisper, early_media=early_media))
+    turn.arm(leg_timer(leg.leg), deadline - turn.at + CREATE_GRACE_MS)
+    return leg.leg
+
+
+def _creation(
+    turn: Turn, leg: Leg, target: Target, deadline: int, caller: str, whisper: Prompt | None, *, early_media: bool
+) -> Action:
+    """A whisper must be heard before the room: only then does the leg come by way of our TwiML."""
+    call, detect, to = turn.call, turn.call.policy.machine != "off", target.twilio_address
+    if whisper is not None:
+        return CreateCall(
+            id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+            deadline=deadline, leg=leg.leg, to=to, from_=caller, whisper=whisper, timeout_s=leg.ring_timeout_s,
+            detect_machine=detect, on_doubt=_on_doubt(target),
+        )  # fmt: skip
+    return CreateParticipant(
+        id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at, deadline=deadline,
+        leg=leg.leg, room=call.room.name, conference_sid=call.room.sid, to=to, from_=caller,
+        timeout_s=leg.ring_timeout_s, early_media=early_media, detect_machine=detect, on_doubt=_on_doubt(target),
+    )  # fmt: skip
+
+
+def leg_timer(leg_id: str) -> str:
+    """The name of a leg's own timer: how long it may stay in its state."""
+    return f"leg.{leg_id}"
+
+
+def _caller(turn: Turn, from_: str | None) -> str:
+    """Twilio's `From`: what the command names, else the call's own number, else the account's (empty)."""
+    return parse_target(from_).twilio_address if from_ else turn.call.number
+
+
+def _on_doubt(target: Target) -> OnDoubt:
+    """An agent's own device may ring twice; a person's phone may not (reliability.md 3.3)."""
+    return OnDoubt.RETRY if target.kind is TargetKind.CLIENT else OnDoubt.FAIL

@@ -1,0 +1,210 @@
+"""What the leg machine's guards ask and its effects do. What a leg's move means for the call is raised as a stimulus."""
+
+from engine.core import flags
+from engine.core.dialling import leg_timer
+from engine.core.table import Act, Guard
+from engine.core.turn import CALL, LEG, TALKING_ROLES, TRANSFER, Turn
+from schemas.actions import HangUp, RemoveParticipant
+from schemas.state import CallState, Direction, Leg, LegState, Role
+
+HANG_UP_WITHIN_MS = 600_000
+ANSWER_GRACE_MS = 10_000
+JOIN_WITHIN_MS = 60_000
+LEAVE_WITHIN_MS = 10_000
+LOST_AFTER_DOUBTS = 3
+
+
+def was_in(turn: Turn, leg_id: str) -> bool:
+    """Whether the leg has ever been in the room."""
+    return turn.leg(leg_id).joined_at is not None
+
+
+def doubted(turn: Turn, leg_id: str) -> bool:
+    """Whether the leg has been looked for at Twilio once already."""
+    return turn.leg(leg_id).doubts > 0
+
+
+def given_up(turn: Turn, leg_id: str) -> bool:
+    """Whether every means to see it gone has been tried."""
+    return turn.leg(leg_id).doubts >= LOST_AFTER_DOUBTS
+
+
+def never_added(turn: Turn, leg_id: str) -> bool:
+    """Whether the leave says that it never came in (`participant_add_failed`)."""
+    return turn.never_added and not was_in(turn, leg_id)
+
+
+def doubt(turn: Turn, leg_id: str) -> None:
+    """Count one more look."""
+    turn.update(leg_id, doubts=turn.leg(leg_id).doubts + 1)
+
+
+def look_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001 - the shape of all effects
+    """Look at Twilio."""
+    flags.look_up(turn)
+
+
+def await_create(turn: Turn, leg_id: str) -> None:
+    """The create may still show up for a while."""
+    turn.arm(leg_timer(leg_id), LEAVE_WITHIN_MS)
+
+
+def await_answer(turn: Turn, leg_id: str) -> None:
+    """Twilio ends the ringing itself after the time-out and up to 5 s; ours comes after that."""
+    turn.arm(leg_timer(leg_id), turn.leg(leg_id).ring_timeout_s * 1000 + ANSWER_GRACE_MS)
+
+
+def await_join(turn: Turn, leg_id: str) -> None:
+    """Answered: it hears its whisper and then joins."""
+    turn.arm(leg_timer(leg_id), JOIN_WITHIN_MS)
+
+
+def await_leave(turn: Turn, leg_id: str) -> None:
+    """Asked to go: it should be seen gone soon."""
+    turn.arm(leg_timer(leg_id), LEAVE_WITHIN_MS)
+
+
+def ours(turn: Turn, leg_id: str) -> None:
+    """Remember that we asked for the departure."""
+    turn.update(leg_id, ours=True)
+
+
+def hang_up(turn: Turn, leg_id: str) -> None:
+    """End the Twilio call, if it is known yet; a leg still being created is hung up when its SID comes."""
+    leg = turn.leg(leg_id)
+    if leg.call_sid is not None:
+        call = turn.call
+        turn.request(
+            HangUp(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                   deadline=turn.at + HANG_UP_WITHIN_MS, leg=leg_id, call_sid=leg.call_sid)
+        )  # fmt: skip
+
+
+def remove(turn: Turn, leg_id: str) -> None:
+    """Take it out of the room; our own TwiML then hangs it up."""
+    leg = turn.leg(leg_id)
+    conference_sid = leg.conference_sid or turn.call.room.sid
+    if leg.call_sid is None or conference_sid is None:
+        hang_up(turn, leg_id)
+        return
+    call = turn.call
+    turn.request(
+        RemoveParticipant(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                          deadline=turn.at + HANG_UP_WITHIN_MS, leg=leg_id, conference_sid=conference_sid,
+                          call_sid=leg.call_sid)
+    )  # fmt: skip
+
+
+def _blame(reason: str) -> Act:
+    def effect(turn: Turn, leg_id: str) -> None:
+        if turn.leg(leg_id).reason is None:
+            turn.update(leg_id, reason=reason)
+
+    return effect
+
+
+def rang(turn: Turn, leg_id: str) -> None:
+    """A ringing target lets a transfer release its initiator."""
+    if _is_target(turn, leg_id):
+        turn.stimulate(TRANSFER, "target_ringing", leg_id)
+
+
+def enter(turn: Turn, leg_id: str) -> None:
+    """It is in the room."""
+    turn.disarm(leg_timer(leg_id))
+    leg = turn.update(leg_id, joined_at=turn.at, reason=None)
+    if turn.call.state is CallState.ENDED:
+        turn.stimulate(LEG, "remove", leg_id)
+    elif leg.role is Role.CUSTOMER:
+        turn.stimulate(CALL, "customer_joined", leg_id)
+    elif leg.role in TALKING_ROLES:
+        if turn.call.transfer is not None and turn.call.transfer.recall_leg == leg_id:
+            turn.stimulate(TRANSFER, "recalled", leg_id)
+        turn.stimulate(CALL, "agent_joined", leg_id)
+    elif leg.role is Role.TARGET:
+        if _is_target(turn, leg_id):
+            turn.stimulate(TRANSFER, "target_joined", leg_id)
+        else:
+            turn.stimulate(LEG, "remove", leg_id)
+
+
+def enter_late(turn: Turn, leg_id: str) -> None:
+    """It came in although we were hanging it up: the answer won the race."""
+    turn.update(leg_id, joined_at=turn.at)
+    if _is_target(turn, leg_id):
+        turn.stimulate(TRANSFER, "target_joined", leg_id)
+
+
+def close(turn: Turn, leg_id: str) -> None:
+    """It is over: tell the machines that cared about it, the transfer before the call."""
+    turn.disarm(leg_timer(leg_id))
+    leg = turn.leg(leg_id)
+    if leg.reason is None:
+        leg = turn.update(leg_id, reason=turn.reason or "left")
+    _tell_transfer(turn, leg)
+    _tell_call(turn, leg)
+    if not turn.live():
+        turn.stimulate(CALL, "everybody_gone", leg_id)
+
+
+def _tell_transfer(turn: Turn, leg: Leg) -> None:
+    transfer = turn.call.transfer
+    if transfer is None:
+        return
+    if leg.role is Role.CUSTOMER:
+        turn.stimulate(TRANSFER, "customer_left", leg.leg)
+    elif leg.leg == transfer.leg:
+        turn.stimulate(TRANSFER, "target_failed", leg.leg)
+    elif leg.leg == transfer.initiator:
+        turn.stimulate(TRANSFER, "initiator_left", leg.leg)
+    elif leg.leg == transfer.recall_leg:
+        turn.stimulate(TRANSFER, "recall_failed", leg.leg)
+
+
+def _tell_call(turn: Turn, leg: Leg) -> None:
+    if leg.role is Role.CUSTOMER:
+        unreached = leg.joined_at is None and turn.call.direction is Direction.OUTBOUND
+        turn.stimulate(CALL, "customer_failed" if unreached else "customer_left", leg.leg)
+    elif leg.role in TALKING_ROLES:
+        if leg.joined_at is None:
+            turn.stimulate(CALL, "agent_failed", leg.leg)
+        elif not turn.talking():
+            turn.stimulate(CALL, "agents_gone", leg.leg)
+
+
+def _is_target(turn: Turn, leg_id: str) -> bool:
+    return turn.call.transfer is not None and turn.call.transfer.leg == leg_id
+
+
+def is_over(leg: Leg) -> bool:
+    """Whether nothing more is expected of the leg."""
+    return leg.state in {LegState.LEFT, LegState.FAILED, LegState.LOST}
+
+
+LEG_GUARDS: dict[str, Guard] = {
+    "was_in": was_in,
+    "doubted": doubted,
+    "given_up": given_up,
+    "never_added": never_added,
+}
+LEG_EFFECTS: dict[str, Act] = {
+    "doubt": doubt,
+    "look_up": look_up,
+    "await_create": await_create,
+    "await_answer": await_answer,
+    "await_join": await_join,
+    "await_leave": await_leave,
+    "ours": ours,
+    "hang_up": hang_up,
+    "remove": remove,
+    "rang": rang,
+    "enter": enter,
+    "enter_late": enter_late,
+    "close": close,
+    "blame_create": _blame("create_unknown"),
+    "blame_no_answer": _blame("no_answer"),
+    "blame_never_joined": _blame("never_joined"),
+    "blame_machine": _blame("machine"),
+    "blame_gone": _blame("already_gone"),
+    "blame_hub": _blame("hub_ended"),
+}

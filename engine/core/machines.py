@@ -1,0 +1,127 @@
+"""The machines, compiled once at import, and how a stimulus moves one of them.
+
+Nothing here decides: the tables do (`engine.core.tables`), with the guards and effects of the module of each machine.
+"""
+
+from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
+from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
+from engine.core.table import choose, compile_table, machine_of
+from engine.core.tables import calls, legs, transfers
+from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
+from engine.core.turn import CALL, LEG, TRANSFER, Turn
+from schemas.state import CallState, LegState, TransferState
+
+LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
+CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
+TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
+LEG_TABLE = compile_table(LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS)
+CALL_TABLE = compile_table(CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS)
+TRANSFER_TABLE = compile_table(TRANSFER_MACHINE, TRANSFER_GUARDS, TRANSFER_EFFECTS)
+
+MOST_MOVES = 256
+
+_CALL_EVENTS = {
+    CallState.WAITING: "call.waiting",
+    CallState.IN_CONFERENCE: "call.connected",
+    CallState.HELD: "call.held",
+    CallState.TRANSFERRING: "call.transferring",
+    CallState.ORPHANED: "call.orphaned",
+    CallState.WRAP_UP: "call.wrap_up",
+    CallState.ENDED: "call.ended",
+}
+_BACK_TO_TALK = {CallState.HELD: "call.resumed", CallState.ORPHANED: "call.recovered"}
+_UNTOLD = {TransferState.DIALING}
+
+
+def drain(turn: Turn) -> None:
+    """Handle what was stimulated until nothing is left, then ask the transfer whether it is settled.
+
+    The bound stops a table that chases its own tail; a property test shows that none does.
+    """
+    for _ in range(MOST_MOVES):
+        if turn.stimuli:
+            move(turn, *turn.stimuli.popleft())
+        elif not (turn.call.transfer is not None and move(turn, TRANSFER, "settled", "")):
+            return
+
+
+def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
+    """Move one machine; whether its table knows the pair."""
+    if machine == LEG:
+        return move_leg(turn, trigger, leg_id)
+    if machine == CALL:
+        return move_call(turn, trigger, leg_id)
+    return move_transfer(turn, trigger, leg_id)
+
+
+def expects(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Whether the leg's table has anything for `trigger` where the leg is."""
+    return choose(LEG_TABLE, turn, turn.leg(leg_id).state.value, trigger, leg_id) is not None
+
+
+def move_leg(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Move a leg."""
+    leg = turn.leg(leg_id)
+    arc = choose(LEG_TABLE, turn, leg.state.value, trigger, leg_id)
+    if arc is None:
+        return False
+    before = leg.state
+    leg = turn.update(leg_id, state=LegState(arc.target))
+    position = len(turn.effects)
+    for effect in arc.effects:
+        effect(turn, leg_id)
+    if leg.state is not before:
+        _tell_leg(turn, leg_id, before, position)
+    return True
+
+
+def _tell_leg(turn: Turn, leg_id: str, before: LegState, position: int) -> None:
+    """The event goes before what the effects asked for, with the reason that they found."""
+    leg = turn.leg(leg_id)
+    effects = turn.effects[position:]
+    del turn.effects[position:]
+    by = "us" if leg.ours else None
+    turn.tell_leg(f"leg.{leg.state.value}", leg, from_=before.value, to=leg.state.value, reason=leg.reason, by=by)
+    turn.effects.extend(effects)
+
+
+def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Move the call."""
+    before = turn.call.state
+    arc = choose(CALL_TABLE, turn, before.value, trigger, leg_id)
+    if arc is None:
+        return False
+    after = CallState(arc.target)
+    turn.set(state=after)
+    for effect in arc.effects:
+        effect(turn, leg_id)
+    if after is not before:
+        name = (
+            _BACK_TO_TALK.get(before, _CALL_EVENTS[after]) if after is CallState.IN_CONFERENCE else _CALL_EVENTS[after]
+        )
+        reason = turn.call.reason if after is CallState.ENDED else None
+        turn.tell_call(name, from_=before.value, to=after.value, leg=leg_id or None, reason=reason)
+    return True
+
+
+def move_transfer(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Move the transfer, if there is one."""
+    transfer = turn.call.transfer
+    if transfer is None:
+        return False
+    arc = choose(TRANSFER_TABLE, turn, transfer.state.value, trigger, leg_id)
+    if arc is None:
+        return False
+    before, after = transfer.state, TransferState(arc.target)
+    change(turn, state=after)
+    position = len(turn.effects)
+    for effect in arc.effects:
+        effect(turn, leg_id)
+    if after is not before and after not in _UNTOLD:
+        effects = turn.effects[position:]
+        del turn.effects[position:]
+        told = turn.call.transfer
+        disposition = told.disposition.value if told is not None and told.disposition is not None else None
+        tell(turn, f"transfer.{after.value}", from_=before.value, to=after.value, disposition=disposition)
+        turn.effects.extend(effects)
+    return True

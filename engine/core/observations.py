@@ -1,0 +1,54 @@
+"""A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
+
+from engine.core import facts, flags, machines
+from engine.core.turn import Turn
+from schemas.records import Observation, ParticipantSeen
+from schemas.state import Flags, Leg, LegState
+
+_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+_IN = frozenset({"connected", ""})
+
+
+def apply(turn: Turn, seen: Observation) -> None:
+    """Let what was seen move the legs: who is in the room, who is not, whose call is over."""
+    statuses = {call.call_sid: call.status for call in seen.calls}
+    found = {item.label or item.call_sid: item for item in seen.participants}
+    by_sid = {item.call_sid: item for item in seen.participants}
+    for leg in turn.live():
+        item = found.get(leg.leg) or (by_sid.get(leg.call_sid) if leg.call_sid else None)
+        if item is not None:
+            _present(turn, leg, item, seen.conference_sid)
+        else:
+            _absent(turn, leg, statuses.get(leg.call_sid or ""))
+
+
+def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | None) -> None:
+    leg = facts.bind(turn, leg, item.call_sid)
+    if item.status not in _IN:
+        machines.move_leg(turn, "ringing" if item.status == "ringing" else "created", leg.leg)
+        return
+    turn.update(leg.leg, conference_sid=conference_sid)
+    coached = turn.by_sid(item.coaching)
+    shown = Flags(
+        hold=item.hold,
+        muted=item.muted,
+        coaching=coached.leg if coached is not None else None,
+        end_on_exit=item.end_on_exit,
+    )
+    if leg.state is LegState.JOINED:
+        flags.observe(turn, leg.leg, shown)
+    elif machines.move_leg(turn, "joined", leg.leg) and turn.leg(leg.leg).state is LegState.JOINED:
+        facts.arrive(turn, leg.leg, shown)
+
+
+def _absent(turn: Turn, leg: Leg, status: str | None) -> None:
+    """Not in the room: over if its call is, gone if it was in; a leg on its way is only lost when Twilio has no call."""
+    if status in _OVER:
+        turn.reason = facts.ending_of(leg, status)
+        machines.move_leg(turn, "ended", leg.leg)
+    elif (
+        leg.state in {LegState.JOINED, LegState.LEAVING}
+        or (leg.state is LegState.PLANNED and status is None)
+        or (status is None and leg.call_sid is not None)
+    ):
+        machines.move_leg(turn, "gone", leg.leg)

@@ -1,0 +1,90 @@
+"""Action reports: what Twilio answered, or that it did not.
+
+A report closes the pending action. A success tells what the answer proves (a SID, not an effect); a failure of a
+switch gives up what was wanted; a doubt is looked up, never guessed.
+"""
+
+from msgspec.structs import replace
+
+from engine.core import facts, flags, machines, observations
+from engine.core.turn import CALL, LEG, Turn
+from schemas.actions import (
+    Action,
+    AnnounceAll,
+    CreateCall,
+    CreateParticipant,
+    EndConference,
+    HangUp,
+    LookUp,
+    RedirectCall,
+    RemoveParticipant,
+    UpdateParticipant,
+)
+from schemas.events import ActionEvent
+from schemas.records import ActionOutcome, ActionReport
+from schemas.state import Leg
+
+NOT_FOUND = 404
+
+
+def apply(turn: Turn, report: ActionReport) -> None:
+    """Let a report move the call."""
+    pending = next((item for item in turn.call.pending if item.action.id == report.action), None)
+    if pending is None:
+        turn.ignore("not_pending", f"report.{report.action_type}", report.leg)
+        return
+    turn.set(pending=tuple(item for item in turn.call.pending if item is not pending))
+    if report.outcome is not ActionOutcome.DONE:
+        _tell(turn, report)
+    _take(turn, pending.action, report)
+
+
+def _tell(turn: Turn, report: ActionReport) -> None:
+    event = ActionEvent(
+        cause=turn.cause, action=report.action, action_type=report.action_type, outcome=report.outcome.value,
+        leg=report.leg, reason=report.reason, code=report.code, status=report.status,
+    )  # fmt: skip
+    turn.emit(f"action.{report.outcome.value}", event)
+
+
+def _take(turn: Turn, action: Action, report: ActionReport) -> None:
+    leg = turn.find(action.leg)
+    done = report.outcome is ActionOutcome.DONE
+    match action:
+        case CreateParticipant() | CreateCall() if leg is not None:
+            _created(turn, leg, report)
+        case UpdateParticipant() if leg is not None and not done:
+            flags.give_up(turn, (leg.leg,))
+            flags.look_up(turn)
+        case RemoveParticipant() | HangUp() if leg is not None:
+            _removed(turn, leg, report)
+        case EndConference() if not done:
+            for live in turn.live():
+                turn.stimulate(LEG, "remove", live.leg)
+        case RedirectCall() if not done:
+            turn.stimulate(CALL, "end_asked")
+        case LookUp() if done and report.seen is not None:
+            observations.apply(turn, report.seen)
+        case UpdateParticipant() | EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
+            pass
+
+
+def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:
+    if report.outcome is ActionOutcome.DONE:
+        facts.bind(turn, leg, report.call_sid)
+        if report.conference_sid is not None and turn.call.room.sid is None:
+            turn.set(room=replace(turn.call.room, sid=report.conference_sid))
+        machines.move_leg(turn, "created", leg.leg)
+    elif report.outcome is ActionOutcome.UNKNOWN:
+        machines.move_leg(turn, "create_doubtful", leg.leg)
+    else:
+        turn.reason = "expired" if report.outcome is ActionOutcome.EXPIRED else (report.reason or "failed")
+        machines.move_leg(turn, "create_failed", leg.leg)
+
+
+def _removed(turn: Turn, leg: Leg, report: ActionReport) -> None:
+    """Twilio's own word that there is no such participant is as good as a leave; the rest is seen by callbacks."""
+    if report.status == NOT_FOUND:
+        machines.move_leg(turn, "gone", leg.leg)
+    elif report.outcome is not ActionOutcome.DONE:
+        flags.look_up(turn)

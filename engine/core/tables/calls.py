@@ -1,0 +1,58 @@
+"""The call machine: the spine `ringing → in_conference → held → transferring → ended` (state-machines.md section 5).
+
+A call moves on what its legs and its transfer do. `held`, `transferring` and `orphaned` are entered by facts only.
+"""
+
+from engine.core.table import Row
+from schemas.state import CallState
+
+RINGING, WAITING, IN_CONFERENCE, HELD = "ringing", "waiting", "in_conference", "held"
+TRANSFERRING, ORPHANED, WRAP_UP, ENDED = "transferring", "orphaned", "wrap_up", "ended"
+STATES = [state.value for state in CallState]
+LIVE = [state for state in STATES if state != ENDED]
+TALKING = [IN_CONFERENCE, HELD]
+SERVED = [*TALKING, TRANSFERRING, ORPHANED]
+
+CALL_ROWS: tuple[Row, ...] = (
+    {"trigger": "customer_joined", "source": [RINGING, WAITING], "dest": IN_CONFERENCE, "conditions": ["agent_present"],
+     "after": ["connect"]},
+    {"trigger": "customer_joined", "source": RINGING, "dest": WAITING, "after": ["begin_waiting"]},
+    {"trigger": "customer_joined", "source": [WAITING, *SERVED], "dest": "="},
+    {"trigger": "agent_joined", "source": [RINGING, WAITING], "dest": IN_CONFERENCE, "conditions": ["customer_present"],
+     "after": ["connect"]},
+    {"trigger": "agent_joined", "source": RINGING, "dest": RINGING, "conditions": ["outbound"], "after": ["dial_customer"]},
+    {"trigger": "agent_joined", "source": ORPHANED, "dest": IN_CONFERENCE, "after": ["recover", "connect"]},
+    {"trigger": "agent_joined", "source": [RINGING, WAITING, *TALKING, TRANSFERRING, WRAP_UP], "dest": "="},
+    {"trigger": "agent_failed", "source": WAITING, "dest": WAITING, "after": ["next_route"]},
+    {"trigger": "agent_failed", "source": ORPHANED, "dest": ORPHANED, "conditions": ["grace_over"],
+     "after": ["next_orphan_step"]},
+    {"trigger": "agent_failed", "source": RINGING, "dest": ENDED, "conditions": ["outbound", "nobody_coming"],
+     "after": ["blame_agent", "tell_cancelled", "end"]},
+    {"trigger": "agent_failed", "source": [RINGING, ORPHANED, *TALKING, TRANSFERRING, WRAP_UP], "dest": "="},
+    {"trigger": "agents_gone", "source": TALKING, "dest": ORPHANED, "after": ["comfort_orphan"]},
+    {"trigger": "agents_gone", "source": RINGING, "dest": ENDED, "conditions": ["outbound"],
+     "after": ["blame_agent", "tell_cancelled", "end"]},
+    {"trigger": "agents_gone", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},
+    {"trigger": "agents_gone", "source": [RINGING, WAITING, TRANSFERRING, ORPHANED], "dest": "="},
+    {"trigger": "customer_failed", "source": RINGING, "dest": ENDED, "after": ["tell_unanswered", "end"]},
+    {"trigger": "customer_failed", "source": [WAITING, *SERVED], "dest": ENDED, "after": ["tell_customer_left", "end"]},
+    {"trigger": "customer_left", "source": [RINGING, WAITING], "dest": ENDED, "after": ["tell_abandoned", "end"]},
+    {"trigger": "customer_left", "source": SERVED, "dest": WRAP_UP, "conditions": ["wraps_up", "agent_present"],
+     "after": ["tell_customer_left", "begin_wrap_up"]},
+    {"trigger": "customer_left", "source": SERVED, "dest": ENDED, "after": ["tell_customer_left", "end"]},
+    {"trigger": "customer_held", "source": IN_CONFERENCE, "dest": HELD},
+    {"trigger": "customer_held", "source": [WAITING, HELD, TRANSFERRING, ORPHANED], "dest": "="},
+    {"trigger": "customer_unheld", "source": HELD, "dest": IN_CONFERENCE, "after": ["guard_customer"]},
+    {"trigger": "customer_unheld", "source": [WAITING, IN_CONFERENCE, TRANSFERRING, ORPHANED], "dest": "="},
+    {"trigger": "transfer_started", "source": TALKING, "dest": TRANSFERRING},
+    {"trigger": "transfer_over", "source": TRANSFERRING, "dest": ORPHANED, "unless": ["agent_present"],
+     "after": ["comfort_orphan"]},
+    {"trigger": "transfer_over", "source": TRANSFERRING, "dest": HELD, "conditions": ["customer_is_held"]},
+    {"trigger": "transfer_over", "source": TRANSFERRING, "dest": IN_CONFERENCE, "after": ["guard_customer"]},
+    {"trigger": "max_wait", "source": WAITING, "dest": WAITING, "after": ["blame_max_wait", "announce_end"]},
+    {"trigger": "orphan_due", "source": ORPHANED, "dest": ORPHANED, "after": ["next_orphan_step"]},
+    {"trigger": "wrapped", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},
+    {"trigger": "hub_ended", "source": LIVE, "dest": ENDED, "after": ["blame_hub", "end"]},
+    {"trigger": "everybody_gone", "source": LIVE, "dest": ENDED, "after": ["end"]},
+    {"trigger": "end_asked", "source": LIVE, "dest": "=", "after": ["end_room"]},
+)  # fmt: skip

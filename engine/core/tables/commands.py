@@ -1,0 +1,18 @@
+"""Which commands each state of a call takes. What is not here is rejected, with this list as `allowed`."""
+
+from schemas.state import CallState
+
+NEVER: tuple[str, ...] = ()
+_LEGS = ("call.add", "call.remove", "call.mute", "call.unmute", "call.announce")
+_TALK = ("call.connect", "call.hold", "call.resume", *_LEGS, "call.transfer", "call.end")
+
+ALLOWED: dict[CallState, tuple[str, ...]] = {
+    CallState.RINGING: ("call.connect", "call.end"),
+    CallState.WAITING: ("call.connect", "call.hold", "call.resume", *_LEGS, "call.end"),
+    CallState.IN_CONFERENCE: _TALK,
+    CallState.HELD: _TALK,
+    CallState.TRANSFERRING: ("transfer.cancel", *_LEGS, "call.end"),
+    CallState.ORPHANED: ("call.connect", "call.hold", "call.resume", *_LEGS, "call.end"),
+    CallState.WRAP_UP: ("call.end",),
+    CallState.ENDED: NEVER,
+}

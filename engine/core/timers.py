@@ -1,0 +1,51 @@
+"""Timers that fell due. The name says what for; another due time means that it was re-armed since and is not meant."""
+
+from engine.core import calls, flags, machines, transfers
+from engine.core.turn import CALL, LEG, TRANSFER, Turn
+from schemas.records import TimerDue
+from schemas.state import LegState
+
+REAP = "reap"
+REAP_EVERY_MS = 600_000
+LEG_PREFIX = "leg."
+
+_CALL_TRIGGERS = {calls.WAIT: "max_wait", calls.ORPHAN: "orphan_due", calls.WRAP_UP: "wrapped"}
+
+
+def apply(turn: Turn, record: TimerDue) -> None:
+    """Let a timer move the call."""
+    if turn.call.timers.get(record.name) != record.due:
+        turn.ignore("stale_timer", f"timer.{record.name}")
+        return
+    turn.disarm(record.name)
+    if record.name.startswith(LEG_PREFIX):
+        turn.stimulate(LEG, "overdue", record.name.removeprefix(LEG_PREFIX))
+    elif record.name in _CALL_TRIGGERS:
+        machines.move_call(turn, _CALL_TRIGGERS[record.name], "")
+    elif record.name == transfers.TIMER:
+        turn.stimulate(TRANSFER, "overdue")
+    else:
+        _other(turn, record.name)
+
+
+def _other(turn: Turn, name: str) -> None:
+    if name == flags.CONFIRM:
+        flags.confirm_due(turn)
+    elif name == flags.UNCONFIRMED:
+        flags.give_up(turn)
+    elif name == calls.END:
+        for leg in turn.live():
+            turn.stimulate(LEG, "remove" if leg.state is not LegState.LEAVING else "overdue", leg.leg)
+    elif name == REAP:
+        _reap(turn)
+    else:
+        turn.ignore("unknown_timer", f"timer.{name}")
+
+
+def _reap(turn: Turn) -> None:
+    """No call lives on hope: look at Twilio from time to time, and end what has nobody left."""
+    if not turn.live():
+        turn.stimulate(CALL, "everybody_gone")
+        return
+    flags.look_up(turn)
+    turn.arm(REAP, REAP_EVERY_MS)

@@ -1,0 +1,38 @@
+"""`call.connect` and `call.add`: bring somebody into the call."""
+
+from engine.core import answers
+from engine.core.dialling import dial
+from engine.core.turn import Turn
+from schemas.commands import Add, Connect
+from schemas.prompts import Prompt
+from schemas.records import Command
+from schemas.state import Role
+from schemas.targets import TargetKind, parse_target
+
+
+def connect(turn: Turn, command: Command, data: Connect) -> None:
+    """Dial an agent; answered when the leg has joined or cannot."""
+    _bring(turn, command, Role.AGENT, data.to, data.from_, data.ring_timeout_s, data.whisper)
+
+
+def add(turn: Turn, command: Command, data: Add) -> None:
+    """Dial anybody else: an AI agent for an `app:` target, a third party for the rest, unless a role is given."""
+    is_app = parse_target(data.to).kind is TargetKind.APP
+    role = Role(data.role.value) if data.role is not None else (Role.AI if is_app else Role.THIRD)
+    _bring(turn, command, role, data.to, data.from_, data.ring_timeout_s, None)
+
+
+def _bring(
+    turn: Turn,
+    command: Command,
+    role: Role,
+    to: str,
+    from_: str | None,
+    ring_timeout_s: int | None,
+    whisper: Prompt | None,
+) -> None:
+    if parse_target(to).kind is TargetKind.QUEUE:
+        answers.rejected(turn, command, "taskrouter_not_configured")
+        return
+    leg = dial(turn, role, to, from_=from_, ring_timeout_s=ring_timeout_s, whisper=whisper)
+    answers.open_command(turn, command, leg)
