@@ -18,6 +18,13 @@ for package in sys.argv[1:]:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 """
+_COMPILED = """
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+from aiokafka.codec import has_lz4
+import aiokafka.record._crecords
+assert HttpRequestParser is not HttpRequestParserPy
+assert has_lz4()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,13 @@ def test_the_command_line_answers(installed: Path, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert {"run", "ingress", "engine", "actions", "observe", "emulator", "topics"} <= set(done.stdout.split())
+
+
+def test_the_fast_parsers_are_there(installed: Path, tmp_path: Path) -> None:
+    """The C parser of aiohttp, which has the security fixes, C records for aiokafka, and lz4 come with the lock."""
+    done = _try([str(installed / "python"), "-c", _COMPILED], cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
 
 
 def _try(command: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
