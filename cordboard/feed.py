@@ -153,5 +153,5 @@ class ResultFeed:
     def _id_of(self, value: bytes) -> str:
         try:
             return self._decoder.decode(value).id
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return ""  # foreign bytes on the public topic: nobody waits for them
