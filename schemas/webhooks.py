@@ -121,8 +121,15 @@ _decoders = {source: msgspec.json.Decoder(form, strict=False) for source, form i
 
 
 def read_form(source: Source, params: bytes | msgspec.Raw) -> Form:
-    """The typed view of a form given as a JSON object of text values. Raises `msgspec.ValidationError`."""
-    return _decoders[source].decode(params)
+    """The typed view of a form given as a JSON object of text values. Raises `msgspec.ValidationError`.
+
+    A number or switch that came empty counts as absent: Twilio sends some fields so (twilio-facts.md 2.1).
+    """
+    try:
+        return _decoders[source].decode(params)
+    except msgspec.ValidationError:
+        given = {name: value for name, value in msgspec.json.decode(params, type=dict[str, str]).items() if value}
+        return msgspec.convert(given, FORMS[source], strict=False)
 
 
 def record_id(source: Source, form: Form) -> str:
