@@ -6,7 +6,9 @@ It shares no code with what it tests.
 Not emulated, and answered with 501 or a debugger alert: messaging, queues, TaskRouter, ``<Dial>`` of numbers.
 """
 
+from emulator.caller import interactive_call
 from emulator.config import ApplicationConfig, EmulatorConfig, NumberConfig
+from emulator.keys import stdin_keys
 from emulator.people import Answer, Person
 from emulator.server import Emulator, create_app, serve
 from emulator.switches import Switches
@@ -20,5 +22,7 @@ __all__ = [
     "Person",
     "Switches",
     "create_app",
+    "interactive_call",
     "serve",
+    "stdin_keys",
 ]

@@ -13,9 +13,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """Send events as they come; ``?from=N`` begins behind event N of those still kept, ``?call=SID`` filters."""
     world = request.app[WORLD]
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    await response.prepare(request)
     start, wanted = request.query.get("from", ""), request.query.get("call", "")
     with world.events.subscribe() as subscriber:
+        await response.prepare(request)  # whoever sees the headers misses nothing from then on
         if start.isdigit():
             for event in [event for event in world.events.journal.entries if event.number > int(start)]:
                 await _send(response, event, wanted)

@@ -125,6 +125,8 @@ async def _ring(world: World, call: Call) -> bool:
     limit_s = call.timeout_s + world.switches.ring_timeout_buffer_s
     patient = person.answer is Answer.ASKS or (person.answer is Answer.NO_ANSWER and person.ring_s is None)
     rings_s = limit_s if patient else min(person.acts_after_s, limit_s)
+    if person.answer is Answer.ASKS:
+        world.tell("asks", call, to=call.to)
     if await _picked_up(world, call, rings_s):
         return True
     if not patient and rings_s < limit_s:

@@ -1,15 +1,13 @@
 """A local Twilio with a small customer's server beside it, for every test of the emulator."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 
 from emulator import EmulatorConfig, serve
-from emulator_bench import Bench, Site
-
-BenchFactory = Callable[[EmulatorConfig], Awaitable[Bench]]
+from emulator_bench import Bench, BenchFactory, Site
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ AGENT = "client:agent"
 TARGET = "+15550100003"
 EVENTS = "start end join leave mute hold modify announcement"
 DEADLINE_S = 8.0
+BenchFactory = Callable[[EmulatorConfig], Awaitable["Bench"]]
 
 
 @dataclass(frozen=True, slots=True)
