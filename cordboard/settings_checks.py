@@ -82,12 +82,12 @@ def load_settings(
     return Loaded(settings, accounts, policies)
 
 
-def local_twilio(settings: Settings, emulator_url: str, account_sid: str, auth_token: str, number: str) -> Overrides:
+def local_twilio(ingress_bind: str, emulator_url: str, account_sid: str, auth_token: str, number: str) -> Overrides:
     """What `--local-twilio` sets in place of a real account: nothing of one is used, nothing leaves the machine."""
-    host, port = host_port(settings.ingress_bind)
+    host, port = host_port(ingress_bind)
     reachable = f"[{host}]" if ":" in host else host
     return {
-        "public_url": f"http://{reachable if is_loopback(settings.ingress_bind) else '127.0.0.1'}:{port}",
+        "public_url": f"http://{reachable if is_loopback(ingress_bind) else '127.0.0.1'}:{port}",
         "twilio_account_sid": account_sid,
         "twilio_auth_token": auth_token,
         "twilio_api_key": "",

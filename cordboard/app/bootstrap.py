@@ -1,0 +1,209 @@
+"""The composition root: which parts a process has, what each of them is given, and the order in which they come and go.
+
+Everything is entered into one exit stack. Leaving it is the drain: what takes in stops first, what it hands over to
+comes after it, and the log is closed last (reliability.md 2.8).
+"""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
+
+import msgspec
+import structlog
+
+from actions.config import ActionsConfig
+from actions.services import ActionServices
+from actions.worker import action_partition_factory
+from cordboard.app.local_twilio import emulator_config
+from cordboard.app.logs_of_settings import open_log_of
+from cordboard.app.supervision import Supervisor, leaving_on_signals
+from cordboard.clock import Clock, system_clock
+from cordboard.feed import ResultFeed
+from cordboard.log.ownership import Owned, Owner, OwnerStatus
+from cordboard.log.port import Log
+from cordboard.ops import Mount, OpsConfig, Readiness, serve_ops
+from cordboard.settings import DEFAULT_API_URL, host_port
+from cordboard.settings_checks import Loaded
+from emulator import serve as serve_emulator
+from engine.core.config import CoreConfig
+from engine.core.step import Switchboard
+from engine.partition import engine_partition_factory
+from engine.router import Router
+from ingress.app import serve_ingress
+from ingress.commands import CommandIntake, add_command_routes
+from ingress.config import IngressConfig
+from observe.reading import reading
+from schemas.topics import Topic
+
+_log = structlog.get_logger(__name__)
+
+
+class Part(StrEnum):
+    """What a process can be made of."""
+
+    INGRESS = "ingress"
+    ENGINE = "engine"
+    ACTIONS = "actions"
+    OBSERVE = "observe"
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """Where a running process listens; None where it does not."""
+
+    ops: str
+    ingress: str | None = None
+    emulator: str | None = None
+
+
+class _Process:
+    """One process being put together. Each method enters one part into the stack."""
+
+    def __init__(self, loaded: Loaded, stack: AsyncExitStack, supervisor: Supervisor, log: Log, clock: Clock) -> None:
+        self.loaded = loaded
+        self.stack = stack
+        self.supervisor = supervisor
+        self.log = log
+        self.clock = clock
+        self.readiness = Readiness()
+        self.readiness.add("log", log.check)
+        self.mounts: list[Mount] = []
+
+    async def emulator(self, bind: str) -> str:
+        """The local Twilio."""
+        running = await self.stack.enter_async_context(serve_emulator(emulator_config(self.loaded.settings, bind)))
+        return running.url
+
+    async def observe(self) -> None:
+        """Everything that reads."""
+        mount = await self.stack.enter_async_context(reading(self.log, self.clock, self.readiness, self.supervisor))
+        self.mounts.append(mount)
+
+    async def commands(self) -> None:
+        """Commands over HTTP."""
+        feed = ResultFeed(self.log)
+        await self.stack.enter_async_context(feed.running())
+        deadline_s = float(self.loaded.settings.command_deadline_s)
+        intake = CommandIntake(self.log, feed, self.clock, deadline_s=deadline_s)
+        self.mounts.append(lambda app: add_command_routes(app, intake))
+
+    async def ops(self) -> str:
+        """The ops port, with what was mounted."""
+        host, port = host_port(self.loaded.settings.ops_bind)
+        config = OpsConfig(host, port, self.loaded.settings.ops_token.get_secret_value())
+        return await self.stack.enter_async_context(serve_ops(config, self.readiness, self.mounts))
+
+    async def actions(self) -> None:
+        """The action workers."""
+        settings = self.loaded.settings
+        api_url = None if settings.twilio_api_url == DEFAULT_API_URL else settings.twilio_api_url
+        config = ActionsConfig(settings.public_url, tuple(self.loaded.accounts), api_url)
+        services = await self.stack.enter_async_context(ActionServices(config))
+        factory = action_partition_factory(services, self.log, self.clock)
+        await self._owner("actions", Topic.ACTIONS, Topic.LEDGER, factory)
+
+    async def engine(self) -> None:
+        """The engine, and the router that feeds it commands."""
+        settings, accounts = self.loaded.settings, self.loaded.accounts
+        account = accounts.default if len(accounts) else None
+        core = CoreConfig(
+            policies=self.loaded.policies,
+            account_sid=account.sid if account else "",
+            number=account.number if account else "",
+            queues=account is not None and account.taskrouter_workspace is not None,
+        )
+        await self._owner(
+            "engine", Topic.INBOX, Topic.STATE, engine_partition_factory(Switchboard(core).step, self.log, self.clock)
+        )
+        router = Router(self.log, self.clock, float(settings.command_deadline_s))
+        self._watch("router", router.status)
+        await self.stack.enter_async_context(self.supervisor.background("router", router.run))
+
+    async def ingress(self) -> str:
+        """Twilio's side."""
+        settings = self.loaded.settings
+        host, port = host_port(settings.ingress_bind)
+        config = IngressConfig(
+            public_url=settings.public_url,
+            accounts=self.loaded.accounts,
+            policies=self.loaded.policies,
+            host=host,
+            port=port,
+            command_deadline_s=float(settings.command_deadline_s),
+        )
+        bound = await self.stack.enter_async_context(serve_ingress(config, self.log, self.clock))
+        return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+
+    async def _owner(self, name: str, source: Topic, fenced: Topic, factory: Callable[[int], Owned]) -> None:
+        owner = Owner(self.log, group=name, source=source, fenced=fenced, factory=factory, name=_own_name(name))
+        self._watch(name, owner.status)
+        await self.stack.enter_async_context(self.supervisor.background(name, owner.run))
+
+    def _watch(self, name: str, status: Callable[[], OwnerStatus]) -> None:
+        everything = None if self.loaded.settings.uses_kafka else self.log.partitions
+
+        async def check() -> str | None:
+            return _not_owned(status(), everything)
+
+        self.readiness.add(name, check)
+
+
+def _not_owned(status: OwnerStatus, everything: int | None) -> str | None:
+    """Why an owner is not ready; `everything` is how many partitions it must have where nobody else can have them."""
+    if status.failed:
+        return "; ".join(f"partition {partition}: {reason}" for partition, reason in status.failed)
+    waiting = len(set(status.assigned) - set(status.live))
+    if waiting:
+        return f"{waiting} of {len(status.assigned)} partitions are being restored"
+    if everything is not None and len(status.live) < everything:
+        return f"{len(status.live)} of {everything} partitions are live"
+    return None
+
+
+@asynccontextmanager
+async def running(
+    loaded: Loaded, parts: frozenset[Part], supervisor: Supervisor, *, emulator_bind: str | None = None
+) -> AsyncIterator[Addresses]:
+    """A process with `parts` for as long as the context lasts. Raises `CordboardError`, `OSError`."""
+    settings = loaded.settings
+    async with AsyncExitStack() as stack:
+        log = open_log_of(settings)
+        stack.push_async_callback(log.aclose)
+        process = _Process(loaded, stack, supervisor, log, system_clock)
+        emulator = await process.emulator(emulator_bind) if emulator_bind else None
+        if Part.OBSERVE in parts:
+            await process.observe()
+        if Part.INGRESS in parts:
+            await process.commands()
+        ops = await process.ops()
+        if Part.ACTIONS in parts:
+            await process.actions()
+        if Part.ENGINE in parts:
+            await process.engine()
+        ingress = await process.ingress() if Part.INGRESS in parts else None
+        try:
+            yield Addresses(ops, ingress, emulator)
+        finally:
+            process.readiness.leaving = "draining"
+
+
+async def serve(
+    loaded: Loaded,
+    parts: frozenset[Part],
+    announce: Callable[[Addresses], None],
+    *,
+    emulator_bind: str | None = None,
+) -> None:
+    """Run until a signal comes or something fails. Raises `ServiceFailedError` with what failed."""
+    supervisor = Supervisor()
+    async with leaving_on_signals(supervisor):
+        async with running(loaded, parts, supervisor, emulator_bind=emulator_bind) as addresses:
+            announce(addresses)
+            await supervisor.wait()
+        await supervisor.wait()
+    _log.info("service.stopped")
+
+
+def _own_name(service: str) -> str:
+    return f"{service}@{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,124 @@
+"""`cordboard emulator`: the local Twilio alone, and calls placed on it."""
+
+import asyncio
+import signal
+import sys
+import termios
+import tty
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import click
+
+from cordboard.app.commands.services import run_to_end
+
+_BIND = "127.0.0.1:8090"
+
+
+@click.group(invoke_without_command=True, short_help="The local Twilio alone, and calls on it.")
+@click.option("--bind", default=_BIND, show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.pass_context
+def emulator(ctx: click.Context, bind: str) -> None:
+    """Run the local Twilio: REST API, TwiML, signed callbacks; account and number from the settings or made up.
+
+    \b
+    cordboard emulator
+    cordboard emulator call --from +15550111 --to +15550100
+
+    Numbers lead to CORDBOARD_PUBLIC_URL. Nothing leaves this machine.
+    """  # noqa: D301 click's mark
+    if ctx.invoked_subcommand is None:
+        _serve(bind)
+
+
+@emulator.command("call")
+@click.option("--from", "from_", required=True, metavar="NUMBER", help="Who calls: +15550111, or client:alice.")
+@click.option("--to", default="", metavar="NUMBER", help="Which number is called: +15550100.")
+@click.option("--app", "application", default="", metavar="AP…", help="As a browser, through this TwiML application.")
+@click.option("--for", "for_s", type=click.FloatRange(0.1), metavar="SECONDS", help="Hang up after this time.")
+@click.option("--emulator", "url", default=f"http://{_BIND}", show_default=True, metavar="URL", help="Which emulator.")
+def call(*, from_: str, to: str, application: str, for_s: float | None, url: str) -> None:
+    """Place a call and stay as the caller: the keys hang up (h), answer for a ringing party (a), press digits.
+
+    \b
+    cordboard emulator call --from +15550111 --to +15550100
+    cordboard emulator call --from +15550111 --to +15550100 --for 30
+    """  # noqa: D301 click's mark
+    from emulator.caller import interactive_call  # noqa: PLC0415 heavy
+
+    if not to and not application:
+        raise click.UsageError("say who is called: --to NUMBER, or --app AP…")
+
+    async def live() -> int:
+        keys = _keys() if sys.stdin.isatty() else None
+        calling = asyncio.ensure_future(
+            interactive_call(url, from_, to, out=_say, keys=keys, for_s=for_s, application_sid=application)
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, calling.cancel)
+        return await calling
+
+    with _single_keys():
+        try:
+            code = asyncio.run(live())
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            code = 0
+    sys.exit(code)
+
+
+def _say(line: str) -> None:
+    click.echo(line + ("\r" if sys.stdin.isatty() else ""))
+
+
+@contextmanager
+def _single_keys() -> Iterator[None]:
+    """A terminal that gives each key at once; Ctrl-C still interrupts."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+async def _keys() -> AsyncIterator[str]:
+    """The keys as they are pressed."""
+    loop = asyncio.get_running_loop()
+    pressed: asyncio.Queue[str] = asyncio.Queue(100)
+
+    def read() -> None:
+        key = sys.stdin.read(1)
+        if not pressed.full():
+            pressed.put_nowait(key)
+
+    loop.add_reader(sys.stdin, read)
+    try:
+        while key := await pressed.get():
+            yield key
+    finally:
+        loop.remove_reader(sys.stdin)
+
+
+def _serve(bind: str) -> None:
+    from cordboard.app import local_twilio  # noqa: PLC0415 heavy
+    from cordboard.app.supervision import Supervisor, leaving_on_signals  # noqa: PLC0415 as above
+    from cordboard.logs import configure_logs  # noqa: PLC0415 as above
+    from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
+    from emulator import serve  # noqa: PLC0415 as above
+
+    given = load_settings().settings
+    settings = given
+    if not given.public_url or given.account is None:
+        settings = load_settings(overrides=local_twilio.overrides(bind)).settings
+    configure_logs()
+
+    async def main() -> None:
+        supervisor = Supervisor()
+        async with leaving_on_signals(supervisor), serve(local_twilio.emulator_config(settings, bind)) as running:
+            number = settings.twilio_number or local_twilio.NUMBER
+            click.echo(f"The local Twilio listens on {running.url}; {number} leads to {settings.public_url}.")
+            await supervisor.wait()
+
+    run_to_end(main)
