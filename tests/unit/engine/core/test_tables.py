@@ -1,0 +1,117 @@
+"""The compiled tables are the declared machines, and every name in them is defined and used."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transitions import Machine, MachineError
+
+from engine.core import machines
+from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
+from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
+from engine.core.table import Row, Table, choose, compile_table, machine_of
+from engine.core.tables import calls, legs, transfers
+from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
+from engine.diagrams import FOLDER, pages
+
+ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[str, Any]]] = {
+    "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS),
+    "call": (calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS),
+    "transfer": (
+        transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE, TRANSFER_GUARDS, TRANSFER_EFFECTS,
+    ),
+}  # fmt: skip
+
+
+class Probe:
+    """A model for `transitions`: guards answer as told, effects are noted."""
+
+    def __init__(self, answers: dict[str, bool], effects: list[str]) -> None:
+        self.done: list[str] = []
+        for name, answer in answers.items():
+            setattr(self, name, self._guard(answer=answer))
+        for name in effects:
+            setattr(self, name, self._effect(name))
+
+    @staticmethod
+    def _guard(*, answer: bool) -> Callable[[], bool]:
+        return lambda: answer
+
+    def _effect(self, name: str) -> Callable[[], None]:
+        return lambda: self.done.append(name)
+
+
+def compiled(name: str, answers: dict[str, bool], done: list[str]) -> Table:
+    """The table of a machine whose guards answer as told and whose effects are noted."""
+    states, rows, _, guards, effects = ALL[name]
+    return compile_table(
+        machine_of(states, rows),
+        {guard: (lambda _turn, _leg, answer=answers[guard]: answer) for guard in guards},
+        {effect: (lambda _turn, _leg, effect=effect: done.append(effect)) for effect in effects},
+    )
+
+
+@pytest.mark.parametrize("name", ALL)
+@given(data=st.data())
+def test_compiled_table_and_declared_machine_give_equal_answers(name: str, data: st.DataObject) -> None:
+    """From any state, with any answers of the guards, any walk of triggers ends in the same states by the same effects."""
+    states, rows, _, guards, effects = ALL[name]
+    answers = {guard: data.draw(st.booleans(), label=guard) for guard in guards}
+    probe = Probe(answers, list(effects))
+    state = data.draw(st.sampled_from(states))
+    declared = Machine(model=probe, states=states, initial=state, transitions=[dict(row) for row in rows],
+                       auto_transitions=False)  # fmt: skip
+    done: list[str] = []
+    table = compiled(name, answers, done)
+    for trigger in data.draw(st.lists(st.sampled_from(sorted(declared.events)), max_size=8)):
+        arc = choose(table, None, state, trigger, "")  # type: ignore[arg-type]
+        try:
+            moved = declared.events[trigger].trigger(probe)
+        except MachineError:
+            moved = False
+        assert moved is (arc is not None)
+        if arc is not None:
+            state = arc.target
+            for effect in arc.effects:
+                effect(None, "")  # type: ignore[arg-type]
+        assert probe.state == state  # type: ignore[attr-defined]
+        assert probe.done == done
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_guard_and_effect_is_used(name: str) -> None:
+    """No name is defined that the table does not use: the table is the whole truth."""
+    _, rows, _, guards, effects = ALL[name]
+    asked = {guard for row in rows for key in ("conditions", "unless") for guard in row.get(key, ())}
+    done = {effect for row in rows for effect in row.get("after", ())}
+
+    assert asked == set(guards)
+    assert done == set(effects)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_row_hides_behind_an_earlier_one(name: str) -> None:
+    """An arc without a guard is the last of its state and trigger: nothing after it could ever be taken."""
+    _, _, machine, _, _ = ALL[name]
+    for trigger, event in machine.events.items():
+        for source, arcs in event.transitions.items():
+            unguarded = [bool(arc.conditions) for arc in arcs[:-1]]
+            assert all(unguarded), f"{source} × {trigger}: an arc after one without a guard"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_state_can_be_reached(name: str) -> None:
+    """Every state is entered by some arc, or is where the machine begins."""
+    states, _, machine, _, _ = ALL[name]
+    entered = {arc.dest for event in machine.events.values() for arcs in event.transitions.values() for arc in arcs}
+    later = {"transfer": {"consulting", "swapped", "three_way"}}.get(name, set())
+
+    assert set(states) - entered - {machine.initial, "preparing", "planned"} == later
+
+
+@pytest.mark.parametrize("page", pages())
+def test_diagrams_are_fresh(page: str) -> None:
+    """The committed diagrams are what the tables say."""
+    assert (FOLDER / page).read_text() == pages()[page]
