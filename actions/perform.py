@@ -104,6 +104,12 @@ class Performance:
                 case Done() | Failed():
                     return self._ended(verdict)
 
+    def broken(self) -> Ending:
+        """How it ends when our own code has failed: refused if nothing can have happened, else unknown."""
+        if self._attempts:
+            return self._unknown("internal", None, None)
+        return Ending(outcome=ActionOutcome.FAILED, attempts=0, reason="internal")
+
     def _interrupted(self) -> Verdict:
         """An intent without a result: a creation is in doubt, anything else may be said again in time."""
         if isinstance(self._action, CREATING):

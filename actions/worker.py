@@ -1,9 +1,11 @@
 """One partition of actions while we own it: from `call.actions` to Twilio, and the reports to `call.inbox`.
 
-Strictly one action at a time per call, in order; many calls at once. A result is in the ledger before it is reported; an
-action seen again is answered from the ledger with the same report. Who owns which partition is `cordboard.log.ownership`.
+Strictly one action at a time per call, in order; many calls at once. A result is in the ledger before it is reported;
+an action seen again is answered from the ledger with the same report. Who owns which partition is decided by
+`cordboard.log.ownership`.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -18,6 +20,7 @@ from actions.reconcile import Reconciler
 from actions.reports import Reporter, report_of
 from actions.services import ActionServices
 from cordboard.clock import Clock
+from cordboard.errors import CordboardError
 from cordboard.log.port import FencedPartition, Log, Record
 from cordboard.metrics import ACTION_SECONDS, ACTIONS
 from schemas.actions import Action, action_type
@@ -81,7 +84,9 @@ class ActionPartition:
 
     async def watch(self) -> None:
         """See `Watched`: an append that failed, or a fault of ours, ends the ownership of this partition."""
-        raise await self._lanes.failed
+        failed = self._lanes.failed
+        await asyncio.wait((failed,))  # which, unlike a plain await, leaves the future alone when it is cancelled
+        raise failed.result()
 
     async def release(self) -> None:
         """See `Owned`: begins nothing more, waits for what is in hand, then cuts it short."""
@@ -139,7 +144,13 @@ class ActionPartition:
 
         begun = None if known is None else Begun(attempt=known.attempt, at_ms=known.at)
         performance = Performance(action, account, gate, self._pauses, reconciler, intend)
-        return await performance.run(begun)
+        try:
+            return await performance.run(begun)
+        except CordboardError:
+            raise  # given up, or the ledger is lost: the successor knows what to do
+        except Exception:  # noqa: BLE001 - a fault of ours must not stop other calls: logged, reported, counted
+            self._log.exception("action.broke", action=action.id)
+            return performance.broken()
 
     def _account_for(self, action: Action, ending: Ending, report: ActionReport) -> None:
         """The canonical line and the figures of one action."""
