@@ -18,6 +18,7 @@ from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.feed import FeedFullError, ResultFeed
 from cordboard.log.port import Log
+from cordboard.problems import problem
 from ingress.reading import MAX_BODY_BYTES, RefusedError, read_body
 from ingress.recorder import NotDurableError, Recorder
 from schemas.cloudevents import STRUCTURED, InvalidCloudEventError, is_binary
@@ -27,7 +28,6 @@ from schemas.records import Command
 MAX_WAIT_S = 60.0
 _BODY_TIMEOUT_S = 5.0
 _JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _TEXTS = {
     "encoding": "the body is packed: send it without Content-Encoding",
     "size": f"the body is too large: expected at most {MAX_BODY_BYTES} bytes",
@@ -40,15 +40,6 @@ class Accepted(msgspec.Struct, frozen=True):
 
     id: str
     call_id: str
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """`application/problem+json` (RFC 9457)."""
-
-    title: str
-    status: int
-    detail: str
-    type: str = "about:blank"
 
 
 class CommandIntake:
@@ -70,19 +61,19 @@ class CommandIntake:
             body = await _command_body(request)
             command = self._read(_attributes(request.headers), body)
             return await self._take(command, wait_s)
-        except _ProblemError as problem:
-            metrics.COMMANDS_REFUSED.labels(problem.reason).inc()
-            self._say.info("commands.refused", status=problem.status.value, reason=problem.reason)
-            return problem.response()
+        except _RefusalError as refusal:
+            metrics.COMMANDS_REFUSED.labels(refusal.reason).inc()
+            self._say.info("commands.refused", status=refusal.status.value, reason=refusal.reason)
+            return refusal.response()
 
     def _read(self, attributes: Mapping[str, str], body: bytes) -> Command:
         try:
             event = decode_command(attributes, body)
         except InvalidCloudEventError as error:
-            raise _ProblemError(HTTPStatus.BAD_REQUEST, "not_a_cloudevent", str(error)) from error
+            raise _RefusalError(HTTPStatus.BAD_REQUEST, "not_a_cloudevent", str(error)) from error
         command = command_of(event, at_ms=self._clock(), deadline_s=self._deadline_s)
         if command.invalid is not None:
-            raise _ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", command.invalid)
+            raise _RefusalError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", command.invalid)
         return command
 
     async def _take(self, command: Command, wait_s: float) -> web.Response:
@@ -95,9 +86,9 @@ class CommandIntake:
                 return await _result_or_accepted(command, result, wait_s)
         except NotDurableError as error:
             detail = "the log did not take the command: send it again with the same id"
-            raise _ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable", detail) from error
+            raise _RefusalError(HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable", detail) from error
         except FeedFullError as error:
-            raise _ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_waiting", str(error)) from error
+            raise _RefusalError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_waiting", str(error)) from error
 
     async def _record(self, command: Command) -> None:
         await self._recorder.record(command)
@@ -110,7 +101,7 @@ def add_command_routes(app: web.Application, intake: CommandIntake) -> None:
     app.router.add_post("/v1/commands", intake.handle)
 
 
-class _ProblemError(Exception):
+class _RefusalError(Exception):
     def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.status = status
@@ -119,10 +110,8 @@ class _ProblemError(Exception):
 
     def response(self) -> web.Response:
         """As problem+json."""
-        problem = Problem(title=self.status.phrase, status=self.status.value, detail=self.detail)
         headers = {"Retry-After": "1"} if self.status is HTTPStatus.SERVICE_UNAVAILABLE else None
-        body = msgspec.json.encode(problem)
-        return web.Response(status=self.status.value, body=body, content_type=_PROBLEM, headers=headers)
+        return problem(self.status, self.detail, headers)
 
 
 async def _command_body(request: web.Request) -> bytes:
@@ -131,11 +120,11 @@ async def _command_body(request: web.Request) -> bytes:
     allowed = {_JSON} if is_binary(request.headers) else {STRUCTURED, _JSON}
     if content_type not in allowed and request.can_read_body:
         detail = f"Content-Type is {content_type[:80]!r}: expected {' or '.join(sorted(allowed))}"
-        raise _ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content_type", detail)
+        raise _RefusalError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content_type", detail)
     try:
         return await read_body(request, _BODY_TIMEOUT_S)
     except RefusedError as refused:
-        raise _ProblemError(HTTPStatus(refused.status), refused.reason, _TEXTS[refused.reason]) from refused
+        raise _RefusalError(HTTPStatus(refused.status), refused.reason, _TEXTS[refused.reason]) from refused
 
 
 def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
@@ -151,7 +140,7 @@ def _wait_of(text: str | None) -> float:
         wait_s = math.nan
     if not 0 <= wait_s <= MAX_WAIT_S:
         detail = f"wait must be seconds from 0 to {MAX_WAIT_S:g}"
-        raise _ProblemError(HTTPStatus.BAD_REQUEST, "wait", detail)
+        raise _RefusalError(HTTPStatus.BAD_REQUEST, "wait", detail)
     return wait_s
 
 
