@@ -32,9 +32,20 @@ async def reading(log: Log, clock: Clock, readiness: Readiness, supervisor: Back
     calls, timelines, letters = Calls(log, clock), Timelines(log), DeadLetters(log)
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
-        for name, model in (("calls", calls), ("timelines", timelines), ("dead-letters", letters)):
+        models: dict[str, Calls | Timelines | DeadLetters] = {
+            "calls": calls,
+            "timelines": timelines,
+            "dead_letters": letters,
+        }
+        for name, model in models.items():
             readiness.add(name, model.tail.check)
-            await stack.enter_async_context(supervisor.background(f"observe.{name}", model.run))
+
+        async def follow(stop: asyncio.Event) -> None:
+            async with asyncio.TaskGroup() as following:
+                for name, model in models.items():
+                    following.create_task(model.run(stop), name=f"observe.{name}")
+
+        await stack.enter_async_context(supervisor.background("observe", follow))
         routes = Reading(calls, timelines, letters, stop=stopping)
 
         def mount(app: web.Application) -> None:

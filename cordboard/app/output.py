@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
+from schemas.commands import TYPE_PREFIX, TYPE_SUFFIX
+from schemas.intake import command_record_id
+from schemas.results import RESULT_TYPE
+
 _WIDTH = 160
+_PLAIN = {"voice": "incoming call", "joining": "leg asked to join", "amd": "answering-machine detection"}
 
 
 def print_json(documents: Iterable[Any]) -> None:
@@ -41,14 +46,21 @@ def clock_time(rfc3339: str | None) -> str:
     return (rfc3339 or "").partition("T")[2].removesuffix("Z")
 
 
-def event_line(event: Mapping[str, Any]) -> str:
-    """An event in one line: when, what, and what changed."""
+def commands_in(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The commands that these events answer, by the id of the record that each of them was: causes name that one."""
+    results = (event["data"] for event in events if event.get("type") == RESULT_TYPE)
+    return {command_record_id(data["command_source"], data["command_id"]): _short(data) for data in results}
+
+
+def event_line(event: Mapping[str, Any], commands: Mapping[str, str] | None = None) -> str:
+    """An event in one line: when, what, and what changed. `commands`: see `commands_in`."""
     name = str(event.get("type", "")).removeprefix("cordboard.event.").removesuffix(".v1")
     name = "result" if name == "cordboard.result" else name
-    return f"{clock_time(event.get('time')):<12}  {name:<24}  {words_of(name, event.get('data') or {})}".rstrip()
+    words = _words(name, event.get("data") or {}, commands or {})
+    return f"{clock_time(event.get('time')):<12}  {name:<24}  {words}".rstrip()
 
 
-def words_of(name: str, data: Mapping[str, Any]) -> str:
+def _words(name: str, data: Mapping[str, Any], commands: Mapping[str, str]) -> str:
     """What the data of an event says, in the order in which one reads it."""
     if name == "result":
         return _result(data)
@@ -60,36 +72,34 @@ def words_of(name: str, data: Mapping[str, Any]) -> str:
     told = {"leg", "from", "to", "cause", "role", "room"}
     parts += [f"{key}={value}" for key, value in data.items() if key not in told and value not in (None, "", [], {})]
     if data.get("cause"):
-        parts.append(f"⟵ {cause_in_words(str(data['cause']))}")
+        cause = str(data["cause"])
+        parts.append(f"⟵ {commands.get(cause) or cause_in_words(cause)}")
     return "  ".join(parts)
 
 
 def _result(data: Mapping[str, Any]) -> str:
-    short = str(data.get("command_type", "")).removeprefix("cordboard.command.").removesuffix(".v1")
-    parts = [short, str(data.get("outcome", ""))]
+    parts = [_short(data).removeprefix("command "), str(data.get("outcome", ""))]
     parts += [f"{key}={data[key]}" for key in ("reason", "detail", "state") if data.get(key)]
     if data.get("allowed"):
         parts.append(f"allowed={', '.join(data['allowed'])}")
     return "  ".join([*parts, f"⟵ command {data.get('command_id', '')}"])
 
 
+def _short(data: Mapping[str, Any]) -> str:
+    return "command " + str(data.get("command_type", "")).removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
+
+
 def cause_in_words(cause: str) -> str:
     """The id of a record as what it was: ids are derived from what happened, so they can be read."""
-    parts = cause.split(".")
-    match parts:
+    match cause.split("."):
         case ["status", _, status, *_]:
-            return f"call status {status}"
+            words = f"call status {status}"
         case ["conference", _, event, *_]:
-            return f"conference event {event}"
-        case ["voice", *_]:
-            return "incoming call"
-        case ["joining", *_]:
-            return "leg asked to join"
+            words = f"conference event {event}"
         case ["timer", _, *name, _]:
-            return f"timer {'.'.join(name)}"
+            words = f"timer {'.'.join(name)}"
         case ["report", *action, outcome]:
-            return f"action {'.'.join(action)} {outcome}"
-        case ["amd", *_]:
-            return "answering-machine detection"
-        case _:
-            return f"command {cause.partition('|')[2]}" if "|" in cause else cause
+            words = f"action {'.'.join(action)} {outcome}"
+        case [one, *_]:
+            words = "a command" if one.startswith("command-") else _PLAIN.get(one, cause)
+    return words

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cordboard.app.client import OpsClient, OpsError, ops_client
-from cordboard.app.output import clock_time, event_line, print_json, print_table
+from cordboard.app.output import clock_time, commands_in, event_line, print_json, print_table
 from schemas.state import CallState
 
 _PAGE = 200
@@ -81,8 +81,9 @@ def call(ops: str | None, call_id: str, *, as_json: bool) -> None:
         click.echo(f"{call_id}: ended long ago; what the event log has of it:\n")
     else:
         _print_state(state)
+    commands = commands_in(events)
     for event in events:
-        click.echo(event_line(event))
+        click.echo(event_line(event, commands))
 
 
 def _state(client: OpsClient, call_id: str) -> Mapping[str, Any] | None:
