@@ -95,7 +95,7 @@ class Journal(Generic[EntryT]):
         return self.total - len(self.entries)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscriber:
     """One reader of the event stream; a reader that lags loses events and is told how many."""
 
