@@ -112,12 +112,12 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     desired: Flags = NO_FLAGS
     conference_sid: str | None = None
     heard: int = -1
-    spoken: int = -1
     ours: bool = False
     answered_by: str | None = None
     joined_at: int | None = None
     held_at: int | None = None
     doubts: int = 0
+    ring_timeout_s: int = 20
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -209,16 +209,17 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: Policy = DEFAULT_POLICY
     context: dict[str, str] = {}
     routed: int = 0
+    orphan_step: int = 0
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record of `call.state`: the atomic step.
 
-    `in_off` is the inbox offset it covers, `owner` the claim's token,
-    `published` the inbox offset up to which everything was published before this record was written. `outbox` holds
-    the events of this record's steps that were not published when it was written, as CloudEvents in JSON.
-    `call` is None in the record under `~pos`: the offset moved, no call did; and in one under `~parked.ID`, whose
-    `parked` inbox record waits until `until` (ms) for a call that is not known yet.
+    `in_off` is the inbox offset it covers, `owner` the claim's token, `published` the inbox offset up to which
+    everything was published before this record was written. `outbox` holds the events of this record's steps that
+    were not published when it was written, as CloudEvents in JSON. `call` is None in the record under `~pos`: the
+    offset moved, no call did; and in one under `~parked.ID`, whose `parked` inbox record waits until `until` (ms) for
+    a call that is not known yet.
     """
 
     in_off: int
@@ -226,5 +227,5 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     published: int = -1
     call: Call | None = None
     outbox: tuple[msgspec.Raw, ...] = ()
-    parked: msgspec.Raw | None = None
+    parked: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # `Raw | None` can be written and not read
     until: int | None = None
