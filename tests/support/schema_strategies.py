@@ -1,6 +1,7 @@
 """Hypothesis strategies for msgspec types, read from the types themselves: a new field is tested without a new line."""
 
 import string
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ _urls = st.builds("https://media.example.com/{}.mp3".format, st.integers(0, 999)
 _texts = st.text(string.printable.strip() + " äß語", min_size=1, max_size=60)
 
 
+@cache
 def built(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type or a union of types
     """Instances of a struct, enum or union of them, every field drawn from its own type.
 
