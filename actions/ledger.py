@@ -64,18 +64,24 @@ class Ledger:
         self._finished: OrderedDict[str, LedgerEntry] = OrderedDict()
         self._floor: int | None = None
         self._highest_owner = -1
+        self.unconfirmed: list[LedgerEntry] = []
+        """Results found by `replay` of which it is not certain that they were reported."""
         self.group = GroupAppend(fenced)
 
     async def replay(self) -> int | None:
-        """Read everything before our claim. Returns the next offset of `call.actions` not covered, None if unknown."""
+        """Read everything before our claim. Returns the next offset of `call.actions` not covered, None if unknown.
+
+        What has ended since the last floor is covered too, once `unconfirmed` has been reported.
+        """
         async for records in self._fenced.replay():
             self._read(records)
-        ended = {entry.offset for entry in self._finished.values()}
-        floor = self._floor
-        while floor is not None and floor in ended:
-            floor += 1
+        ended = {entry.offset: entry for entry in self._finished.values()}
+        start = self._floor
+        while start is not None and start in ended:
+            self.unconfirmed.append(ended[start])
+            start += 1
         self._forget()
-        return floor
+        return start
 
     def of(self, action_id: str) -> LedgerEntry | None:
         """What is known of an action."""

@@ -63,7 +63,7 @@ class Pauses:
             await asyncio.wait((waited, over), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             over.cancel()
-        if waited.done():
+        if waited.done() and not self._over.is_set():
             return True
         waited.cancel()
         self.require_open()

@@ -128,11 +128,12 @@ class Transport(AsyncTwilioHttpClient):
             return Response(response.status, text, response.headers)
 
     def _target(self, url: str, params: Mapping[str, object] | None) -> URL:
-        """The URL as it goes on the wire: rewritten, and never escaped a second time."""
+        """The URL as it goes on the wire: rewritten, its path escaped, which the library leaves raw, its query once."""
         parts = urlsplit(url)
         start = self._base if self._base is not None else f"{parts.scheme}://{parts.netloc}"
         query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True) if params else "")))
-        return URL(f"{start}{parts.path}{'?' + query if query else ''}", encoded=True)
+        path = URL(f"{start}{parts.path}")
+        return URL(f"{path}?{query}", encoded=True) if query else path
 
 
 def silence_of(error: Exception) -> Silence:

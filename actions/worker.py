@@ -52,13 +52,20 @@ class ActionPartition:
         self._log = _log.bind(partition=partition)
 
     async def restore(self, fenced: FencedPartition) -> int | None:
-        """See `Owned`. Intents without a result are looked up when their actions are delivered again."""
+        """See `Owned`. Results that may not have been reported are, before anything else.
+
+        Intents without a result are looked up when their actions are delivered again, in their turn.
+        """
         config = self._services.config
         ledger = Ledger(self._partition, fenced, self._clock, kept_ms=int(config.kept_s * 1000), kept=config.kept)
         start = await ledger.replay()
         for report in ledger.reports():
             if report.call_sid is not None:
                 self._services.claimed.add(report.call_sid)
+        for entry in ledger.unconfirmed:
+            if entry.report is not None:
+                await self._reporter.publish(entry.report)
+        ledger.unconfirmed.clear()
         self._progress.begin_at(start)
         self._ledger = ledger
         self._log.info("actions.restored", start=start, open_intents=ledger.open_intents())
