@@ -28,6 +28,7 @@ check: $(DEV) ## linters, types, import rules, generated files; changes nothing
 	$(BIN)/mypy
 	PYTHONPATH=tests/support $(BIN)/lint-imports
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m engine.diagrams --check
 
 format: $(DEV) ## let ruff mend and format what it can
 	$(BIN)/ruff check --fix
@@ -39,8 +40,10 @@ fast: $(DEV) ## only the tests that are done in a moment
 bench: $(DEV) ## measure on this machine; what the numbers mean is in benchmarks/
 	PYTHONPATH=tests/support $(BIN)/python -m benchmarks
 
-schemas: $(DEV) ## write the JSON Schemas and the AsyncAPI document anew
+schemas: $(DEV) ## write everything generated anew: JSON Schemas, AsyncAPI, diagrams, pages
 	$(BIN)/python -m schemas.generate --write
+	$(BIN)/python -m engine.diagrams --write
+	$(BIN)/python -m cordboard.settings_page --write
 
 lock: $(DEV) ## resolve the newest allowed versions into requirements/
 	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt
