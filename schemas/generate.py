@@ -86,16 +86,18 @@ def _left_over(generated: Path, expected: Mapping[Path, bytes]) -> list[Path]:
     return sorted(path for path in generated.rglob("*.json") if path not in expected)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, generated: Path = GENERATED, messages: Path = MESSAGES_PAGE) -> int:
     """Check or write the files. Exit code 0: in order; 1: stale, with one line a file on stderr."""
     parser = argparse.ArgumentParser(prog="python -m schemas.generate", description="Published contracts as files.")
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--check", action="store_true", help="fail when a file is stale; change nothing")
     wanted.add_argument("--write", action="store_true", help="write what is stale")
     if parser.parse_args(arguments).write:
-        sys.stdout.writelines(f"wrote {path}\n" if path.exists() else f"removed {path}\n" for path in write())
+        sys.stdout.writelines(
+            f"wrote {path}\n" if path.exists() else f"removed {path}\n" for path in write(generated, messages)
+        )
         return 0
-    wrong = stale()
+    wrong = stale(generated, messages)
     sys.stderr.writelines(f"{line}\n" for line in wrong)
     if wrong:
         sys.stderr.write(f"{len(wrong)} generated files do not say what the structs say: {REMEDY}\n")
