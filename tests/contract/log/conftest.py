@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from cordboard.log.kafka import KafkaLog
+from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log
 from cordboard.log.sqlite import SqliteLog
+from kafka_broker import KafkaBroker
 
 PARTITIONS = 4
 _ALL = ["memory", "memory-eager", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)]
@@ -28,4 +31,6 @@ def _make(request: pytest.FixtureRequest, folder: Path) -> Log:
         return MemoryLog(PARTITIONS, eager=kind == "memory-eager")
     if kind == "sqlite":
         return SqliteLog(folder / "journal.db", PARTITIONS)
-    pytest.skip(f"{kind}: not written yet")
+    broker: KafkaBroker = request.getfixturevalue("kafka")
+    prefix: str = request.getfixturevalue("topic_prefix")
+    return KafkaLog(KafkaSettings(bootstrap=(broker.bootstrap,), prefix=prefix, partitions=PARTITIONS))

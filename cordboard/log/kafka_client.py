@@ -1,0 +1,300 @@
+"""The only door to aiokafka: making clients, ending them within bounds, and every private attribute that we rely on.
+
+aiokafka speaks old dialects and waits for ever in places (reliability.md 1.2 to 1.4); the rest of the adapter sees none
+of that. What is private here is pinned by `tests/contract/log/test_kafka_client.py`.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
+    StickyPartitionAssignor,
+)
+from aiokafka.errors import (
+    IllegalStateError,
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerClosed,
+    ProducerFenced,
+    RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from cordboard.errors import LogError, LogUnavailableError
+from cordboard.log.kafka_settings import KafkaSettings
+from cordboard.log.port import Record, RecordTooLargeError
+from schemas.topics import Topic
+
+PUBLISH_BATCH_BYTES = 128 * 1024
+APPEND_BATCH_BYTES = 512 * 1024
+_FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # above every `max.message.bytes` (T19)
+_FETCH_WAIT_MS = 50  # T10
+_RETRY_BACKOFF_MS = 50  # T5
+_METADATA_MAX_AGE_MS = 60_000
+
+FENCED_ERRORS = (ProducerFenced, InvalidProducerEpoch)
+KAFKA_ERRORS = (KafkaError, OSError, IllegalStateError)
+"""What aiokafka raises; a time-out of ours is a TimeoutError, which is an OSError."""
+
+
+def require_c_extension() -> None:
+    """Refuse to start without aiokafka's C extension: records would be packed ten times slower, silently."""
+    try:
+        from aiokafka.record._crecords import default_records  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise LogError(
+            "aiokafka is installed without its C extension; install the wheel for this platform and Python"
+        ) from error
+
+
+def explain(error: BaseException, doing: str) -> LogError:
+    """What an error of aiokafka means for the caller. Unknown ones are temporary: the log knows better (T12)."""
+    if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+        return RecordTooLargeError(f"{doing}: Kafka takes no record of that size ({error!r})")
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return LogUnavailableError(f"{doing}: the topic is not there; run `cordboard topics ensure`")
+    if isinstance(error, TimeoutError):
+        return LogUnavailableError(f"{doing}: Kafka has not answered in time")
+    return LogUnavailableError(f"{doing}: {error!r}")
+
+
+@contextlib.contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what aiokafka raises inside into `LogError`s."""
+    try:
+        yield
+    except KAFKA_ERRORS as error:
+        raise explain(error, doing) from error
+
+
+@contextlib.asynccontextmanager
+async def within(limit_s: float, doing: str) -> AsyncIterator[None]:
+    """Bound what happens inside, and turn what aiokafka raises into `LogError`s."""
+    with explained(doing):
+        async with asyncio.timeout(limit_s):
+            yield
+
+
+def retry_delays(settings: KafkaSettings) -> Iterator[float]:
+    """Seconds to wait before each attempt: doubling up to a bound, jittered so that processes spread out (T17)."""
+    delay = settings.times.retry_min_s
+    while True:
+        yield random.uniform(delay / 2, delay)  # noqa: S311 jitter
+        delay = min(delay * 2, settings.times.retry_max_s)
+
+
+def topic_name(settings: KafkaSettings, topic: Topic) -> str:
+    """The topic's name in Kafka."""
+    return f"{settings.prefix}{topic.value}"
+
+
+# Making clients
+
+
+def _shared(settings: KafkaSettings, request_s: float) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": list(settings.bootstrap),
+        "request_timeout_ms": int(request_s * 1000),
+        "retry_backoff_ms": _RETRY_BACKOFF_MS,
+        "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
+        **settings.security.client_options(),
+    }
+
+
+def make_publisher(settings: KafkaSettings) -> AIOKafkaProducer:
+    """A producer for records of which anybody may be the writer: not idempotent, so that it gives up (T2, T3, T4)."""
+    return AIOKafkaProducer(
+        acks="all",
+        enable_idempotence=False,
+        compression_type=settings.compression,
+        max_batch_size=PUBLISH_BATCH_BYTES,
+        **_shared(settings, settings.times.request_s),
+    )
+
+
+async def start_fenced(settings: KafkaSettings, transactional_id: str) -> AIOKafkaProducer:
+    """A started producer whose id and epoch come from `transactional_id`, writing without transactions.
+
+    From its first batch on a partition, the broker refuses every batch of an earlier epoch there (reliability.md 7.2).
+    """
+    producer = AIOKafkaProducer(
+        transactional_id=transactional_id,
+        compression_type=settings.compression,
+        max_batch_size=APPEND_BATCH_BYTES,
+        **_shared(settings, settings.times.request_s),
+    )
+    try:
+        await producer.start()
+    except BaseException:
+        await stop_producer(producer, settings.times.close_s)
+        raise
+    producer._txn_manager.transactional_id = None  # noqa: SLF001 batches carry the epoch, and no transaction
+    return producer
+
+
+def make_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """A consumer without a group."""
+    return AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        max_partition_fetch_bytes=_FETCH_PARTITION_BYTES,
+        **_shared(settings, settings.times.connect_s),
+    )
+
+
+def make_member(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
+    """A consumer in a group, not subscribed yet.
+
+    The sticky assignor keeps what it was assigned in its class: each member gets a class of its own, or the groups of
+    one process would mix. JoinGroup waits for the slowest member, so requests get longer than a rebalance may take.
+    """
+    times = settings.times
+    return AIOKafkaConsumer(
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        max_partition_fetch_bytes=_FETCH_PARTITION_BYTES,
+        session_timeout_ms=int(times.session_s * 1000),
+        heartbeat_interval_ms=int(times.heartbeat_s * 1000),
+        rebalance_timeout_ms=int(times.rebalance_s * 1000),
+        max_poll_interval_ms=60_000,
+        partition_assignment_strategy=(type("MemberSticky", (StickyPartitionAssignor,), {}),),
+        **_shared(settings, times.rebalance_s + times.session_s),
+    )
+
+
+def make_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+    """For creating and describing topics."""
+    return AIOKafkaAdminClient(**_shared(settings, settings.times.connect_s))
+
+
+# Ending clients
+
+
+async def stop_producer(producer: AIOKafkaProducer, limit_s: float) -> None:
+    """Flush and close; after `limit_s` give up what has not been acknowledged and close all the same (T3)."""
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait({stopping}, timeout=limit_s)
+    if not stopping.done():
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        await _bounded(producer.client.close(), limit_s)
+        await asyncio.wait({stopping}, timeout=limit_s)
+    _settle(stopping)
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer, limit_s: float) -> None:
+    """Leave the group and close; after `limit_s` close without leaving."""
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({stopping}, timeout=limit_s)
+    if not stopping.done():
+        coordinator = consumer._coordinator  # noqa: SLF001
+        for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
+            task = getattr(coordinator, name, None)
+            if task is not None:
+                task.cancel()
+        await _bounded(consumer._client.close(), limit_s)  # noqa: SLF001
+        await asyncio.wait({stopping}, timeout=limit_s)
+    _settle(stopping)
+
+
+async def _bounded(closing: Awaitable[None], limit_s: float) -> None:
+    with contextlib.suppress(*KAFKA_ERRORS):
+        async with asyncio.timeout(limit_s):
+            await closing
+
+
+def _settle(stopping: "asyncio.Future[None]") -> None:
+    """Cancel what still has not ended; what it raised is of no interest to anybody any more."""
+    if not stopping.done():
+        stopping.cancel()
+    elif not stopping.cancelled():
+        stopping.exception()
+
+
+# What only private attributes tell
+
+
+def is_dead(producer: AIOKafkaProducer) -> bool:
+    """Whether the producer's sending task has ended: nothing will leave it any more."""
+    task = producer._sender.sender_task  # noqa: SLF001
+    return task is not None and bool(task.done())
+
+
+def generation_of(consumer: AIOKafkaConsumer) -> tuple[str, int]:
+    """Member id and generation of a group's member."""
+    coordinator = consumer._coordinator  # noqa: SLF001
+    return (str(coordinator.member_id), int(coordinator.generation)) if coordinator is not None else ("", -1)
+
+
+def is_rejoining(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the member knows that its assignment is about to end."""
+    coordinator = consumer._coordinator  # noqa: SLF001
+    return coordinator is None or bool(coordinator._rejoin_needed_fut.done())  # noqa: SLF001
+
+
+def request_rejoin(consumer: AIOKafkaConsumer) -> None:
+    """Have the member join again at once."""
+    if consumer._coordinator is not None:  # noqa: SLF001
+        consumer._coordinator.request_rejoin()  # noqa: SLF001
+
+
+def on_heartbeat(consumer: AIOKafkaConsumer, beat: Callable[[], None]) -> None:
+    """Call `beat` after every heartbeat that the group's coordinator has accepted. Once for each consumer."""
+    coordinator: Any = consumer._coordinator  # noqa: SLF001
+    plain = coordinator._do_heartbeat  # noqa: SLF001
+
+    async def heartbeat() -> bool:
+        accepted = bool(await plain())
+        if accepted:
+            beat()
+        return accepted
+
+    coordinator._do_heartbeat = heartbeat  # noqa: SLF001
+
+
+def remember_generation(consumer: AIOKafkaConsumer) -> None:
+    """Tell the sticky assignor its generation, which aiokafka itself forgets to.
+
+    Without it, members look alike at a later join, and asking for a new assignment changes nothing.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    if coordinator is not None:
+        for assignor in coordinator._assignors:  # noqa: SLF001
+            assignor.on_generation_assignment(coordinator.generation)
+
+
+# Records
+
+
+def fill(
+    batch: BatchBuilder, key: bytes, value: bytes | None, headers: Iterable[tuple[str, bytes]], at_ms: int
+) -> bool:
+    """Add a record to a batch; False when it is full."""
+    return batch.append(timestamp=at_ms, key=key, value=value, headers=list(headers)) is not None
+
+
+def to_record(topic: Topic, found: object) -> Record:
+    """A record as the port has it. `found` is a `ConsumerRecord`."""
+    return Record(
+        topic,
+        found.partition,  # type: ignore[attr-defined]
+        found.offset,  # type: ignore[attr-defined]
+        found.timestamp,  # type: ignore[attr-defined]
+        found.key,  # type: ignore[attr-defined]
+        found.value,  # type: ignore[attr-defined]
+        found.headers,  # type: ignore[attr-defined]
+    )
+
+
+def place(settings: KafkaSettings, topic: Topic, partition: int) -> TopicPartition:
+    """A partition in aiokafka's terms."""
+    return TopicPartition(topic_name(settings, topic), partition)

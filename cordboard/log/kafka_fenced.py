@@ -1,0 +1,179 @@
+"""Owning a partition on Kafka: producer epoch, claim record, replay up to the claim (reliability.md 2.3, 7.2).
+
+One producer for each claim. After the first thing that goes wrong it is of no more use, and says so: whether a batch
+was written is answered by the log, to the next claim.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from cordboard.errors import AppendFailedError, FencedError, LogUnavailableError
+from cordboard.log.claims import StandDowns, claim_entry, claim_of, require_appended
+from cordboard.log.kafka_client import (
+    FENCED_ERRORS,
+    KAFKA_ERRORS,
+    explain,
+    fill,
+    make_reader,
+    place,
+    start_fenced,
+    stop_consumer,
+    stop_producer,
+    to_record,
+    topic_name,
+    within,
+)
+from cordboard.log.kafka_settings import KafkaSettings
+from cordboard.log.port import Entry, Member, Record
+from schemas.topics import Topic
+
+_REPLAY_RECORDS = 2000
+_REPLAY_WAIT_MS = 500
+
+_log = structlog.get_logger(__name__)
+
+
+async def claim(
+    settings: KafkaSettings, topic: Topic, partition: int, owner: str, member: Member | None, stand_downs: StandDowns
+) -> "KafkaFenced":
+    """Raise the epoch of the partition's producer id, then write the claim with it.
+
+    The epoch alone does not fence: the claim record does, for its own partition (reliability.md 7.2).
+    """
+    name = topic_name(settings, topic)
+    doing = f"claim of {name}[{partition}]"
+    transactional_id = f"{settings.prefix}cordboard.{topic.value}.{partition}"
+    entry = claim_entry(partition, owner, member, time.time_ns() // 1_000_000)
+    try:
+        async with within(settings.times.claim_s, doing):
+            producer = await start_fenced(settings, transactional_id)
+            try:
+                token = await _send(producer, name, partition, _batches(producer, (entry,))[0])
+            except BaseException:
+                await stop_producer(producer, settings.times.close_s)
+                raise
+    except LogUnavailableError as error:
+        if isinstance(error.__cause__, FENCED_ERRORS):
+            raise FencedError(f"{doing}: somebody else claimed at the same time") from error
+        raise
+    if token < 0:  # acknowledged as a repeat: it is in the log, but where is not known
+        await stop_producer(producer, settings.times.close_s)
+        raise LogUnavailableError(f"{doing}: acknowledged without an offset")
+    return KafkaFenced(settings, topic, partition, producer, token=token, member=member, stand_downs=stand_downs)
+
+
+class KafkaFenced:
+    """`FencedPartition` on Kafka."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: Topic,
+        partition: int,
+        producer: AIOKafkaProducer,
+        *,
+        token: int,
+        member: Member | None,
+        stand_downs: StandDowns,
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._partition = partition
+        self._producer = producer
+        self._token = token
+        self._member = member
+        self._stand_downs = stand_downs
+        self._name = topic_name(settings, topic)
+        self._doing = f"append to {self._name}[{partition}]"
+        self._dead: AppendFailedError | None = None
+        self._order = asyncio.Lock()
+        self.is_closed = False
+
+    @property
+    def token(self) -> int:
+        """See `FencedPartition`."""
+        return self._token
+
+    async def replay(self) -> AsyncIterator[Sequence[Record]]:
+        """See `FencedPartition`."""
+        doing = f"replay of {self._name}[{self._partition}]"
+        consumer = make_reader(self._settings)
+        where = place(self._settings, self._topic, self._partition)
+        try:
+            async with within(self._settings.times.connect_s, doing):
+                await consumer.start()
+                consumer.assign([where])
+                start = (await consumer.beginning_offsets([where]))[where]
+                consumer.seek(where, start)
+            while (batch := await self._read(consumer, doing)) is not None:
+                if batch:
+                    yield batch
+        finally:
+            await stop_consumer(consumer, self._settings.times.close_s)
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """See `FencedPartition`."""
+        require_appended(self._topic, self._partition, entries)
+        async with self._order:
+            if self._dead is not None:
+                raise self._dead
+            try:
+                async with asyncio.timeout(self._settings.times.append_s):
+                    for batch in _batches(self._producer, entries):
+                        await _send(self._producer, self._name, self._partition, batch)
+            except FENCED_ERRORS as error:
+                self._dead = FencedError(f"{self._doing}: claimed by another owner ({error!r})")
+                raise self._dead from error
+            except KAFKA_ERRORS as error:
+                self._dead = AppendFailedError(str(explain(error, self._doing)))
+                raise self._dead from error
+            except asyncio.CancelledError:
+                self._dead = AppendFailedError(f"{self._doing}: cancelled half-way")
+                raise
+
+    async def close(self) -> None:
+        """See `FencedPartition`."""
+        self.is_closed = True
+        self._dead = self._dead or AppendFailedError(f"{self._doing}: the writer is closed")
+        await stop_producer(self._producer, self._settings.times.close_s)
+
+    async def _read(self, consumer: AIOKafkaConsumer, doing: str) -> list[Record] | None:
+        """The next records before the claim; None when there are no more. Raises when nothing moves."""
+        where = place(self._settings, self._topic, self._partition)
+        async with within(self._settings.times.stall_s, doing):
+            while await consumer.position(where) <= self._token:
+                found = await consumer.getmany(where, timeout_ms=_REPLAY_WAIT_MS, max_records=_REPLAY_RECORDS)
+                if found:
+                    records = [to_record(self._topic, r) for r in found[where] if r.offset < self._token]
+                    return [r for r in records if not self._is_claim(r)]
+        return None
+
+    def _is_claim(self, record: Record) -> bool:
+        found = claim_of(record)
+        if found is not None:
+            self._stand_downs.check(record, found, self._member)
+        return found is not None
+
+
+def _batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[BatchBuilder]:
+    """Entries in as few batches of at most 512 KiB as they fit in, in order."""
+    at_ms = time.time_ns() // 1_000_000
+    batches: list[BatchBuilder] = []
+    for entry in entries:
+        if batches and fill(batches[-1], entry.key, entry.value, entry.headers, at_ms):
+            continue
+        batch = producer.create_batch()
+        fill(batch, entry.key, entry.value, entry.headers, at_ms)
+        batches.append(batch)
+    return batches
+
+
+async def _send(producer: AIOKafkaProducer, name: str, partition: int, batch: BatchBuilder) -> int:
+    """Send one batch and return the offset of its first record."""
+    acknowledged = await (await producer.send_batch(batch, name, partition=partition))
+    return int(acknowledged.offset)

@@ -1,0 +1,237 @@
+"""Publishing to Kafka: what hundreds of coroutines publish in one loop turn goes out as one batch a partition.
+
+A lane for each partition sends one batch at a time; while it is on its way the next one gathers. Batches are made by
+hand, which costs a fraction of `send_and_wait` (reliability.md 1.5, T6). Fenced appends are `kafka_fenced.py`'s.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from cordboard.errors import LogError, LogUnavailableError
+from cordboard.log.kafka_client import (
+    KAFKA_ERRORS,
+    explain,
+    explained,
+    fill,
+    is_dead,
+    make_publisher,
+    retry_delays,
+    stop_producer,
+    topic_name,
+)
+from cordboard.log.kafka_settings import KafkaSettings
+from cordboard.log.port import Entry
+from cordboard.log.room import Room
+from schemas.topics import Topic
+
+_MAX_WAITING = 20_000
+_FAILURES_UNTIL_NEW = 3
+
+_log = structlog.get_logger(__name__)
+
+
+class _Call:
+    """One `publish`: done when all its entries are, failed with the first of them that is."""
+
+    __slots__ = ("deadline", "future", "left")
+
+    def __init__(self, future: "asyncio.Future[None]", entries: int, deadline: float) -> None:
+        self.future = future
+        self.left = entries
+        self.deadline = deadline
+
+    def entry_done(self, error: LogError | None) -> None:
+        self.left -= 1
+        if self.future.done():
+            return
+        if error is not None:
+            self.future.set_exception(type(error)(*error.args))
+        elif not self.left:
+            self.future.set_result(None)
+
+
+class _Lane:
+    """What waits for one partition."""
+
+    __slots__ = ("name", "partition", "queued", "sending", "waiting")
+
+    def __init__(self, name: str, partition: int) -> None:
+        self.name = name
+        self.partition = partition
+        self.waiting: deque[tuple[Entry, _Call]] = deque()
+        self.queued = False
+        self.sending: asyncio.Task[None] | None = None
+
+
+class Publisher:
+    """Publishes for the whole process. Starts with the first record and finds its way back when Kafka does."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.trouble: str | None = None
+        """Why nothing can be published now; `publish` then fails at once instead of after its deadline."""
+        self._settings = settings
+        self._lanes: dict[tuple[Topic, int], _Lane] = {}
+        self._turn: list[_Lane] = []
+        self._room = Room(_MAX_WAITING, "kafka")
+        self._producer: AIOKafkaProducer | None = None
+        self._ready = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
+        """Write and wait for all in-sync replicas. Raises `LogUnavailableError`, `RecordTooLargeError`."""
+        self._require_open()
+        if not entries:
+            return
+        loop = asyncio.get_running_loop()
+        if self._task is None:
+            self._task = asyncio.create_task(self._serve(), name="kafka-publisher")
+        limit_s = self._settings.times.publish_s
+        await self._room.take(len(entries), limit_s)
+        call = _Call(loop.create_future(), len(entries), loop.time() + limit_s)
+        for entry in entries:
+            lane = self._lane(topic, entry.partition)
+            lane.waiting.append((entry, call))
+            if lane.sending is None and not lane.queued:
+                lane.queued = True
+                if not self._turn:
+                    loop.call_soon(self._end_turn)
+                self._turn.append(lane)
+        await call.future
+
+    async def start(self) -> None:
+        """Begin to connect, so that the first record does not wait for it."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._serve(), name="kafka-publisher")
+
+    async def close(self) -> None:
+        """Send what waits, within bounds; fail the rest."""
+        if self._closed:
+            return
+        self._closed = True
+        sending = {lane.sending for lane in self._lanes.values() if lane.sending is not None}
+        if sending:
+            await asyncio.wait(sending, timeout=self._settings.times.close_s)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._fail_waiting(LogUnavailableError("kafka: closed before it could be sent"))
+
+    def _lane(self, topic: Topic, partition: int) -> _Lane:
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = _Lane(topic_name(self._settings, topic), partition)
+        return lane
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LogUnavailableError("kafka: closed")
+        if self.trouble is not None:
+            raise LogUnavailableError(self.trouble)
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, []
+        for lane in turn:
+            lane.queued = False
+            lane.sending = asyncio.create_task(self._send_all(lane))
+
+    async def _send_all(self, lane: _Lane) -> None:
+        try:
+            while lane.waiting:
+                await self._send_next(lane)
+        finally:
+            lane.sending = None
+
+    async def _send_next(self, lane: _Lane) -> None:
+        calls: list[_Call] = []
+        error: LogError | None = None
+        deadline = lane.waiting[0][1].deadline
+        doing = f"{lane.name}[{lane.partition}]"
+        try:
+            with explained(doing):
+                async with asyncio.timeout_at(deadline):
+                    await self._ready.wait()
+                    if self._producer is None:
+                        raise LogUnavailableError(f"{doing}: {self.trouble or 'not connected'}")
+                    batch = self._producer.create_batch()
+                    calls.extend(_take(lane, batch))
+                    sent = await self._producer.send_batch(batch, lane.name, partition=lane.partition)
+                    await sent
+        except LogError as failed:
+            error = failed
+            if not calls:
+                calls.extend(call for _, call in lane.waiting)
+                lane.waiting.clear()
+        for call in calls:
+            call.entry_done(error)
+        self._room.leave(len(calls))
+        self._note(error)
+
+    def _note(self, error: LogError | None) -> None:
+        """Count failures in a row: after a few the producer is made anew, with a pause (T17)."""
+        if not isinstance(error, LogUnavailableError):
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures >= _FAILURES_UNTIL_NEW or self._producer is None or is_dead(self._producer):
+            self._broken.set()
+
+    async def _serve(self) -> None:
+        """Keep one producer at work for as long as we are open."""
+        delays = retry_delays(self._settings)
+        try:
+            while True:
+                producer = make_publisher(self._settings)
+                try:
+                    async with asyncio.timeout(self._settings.times.connect_s):
+                        await producer.start()
+                    self._begin(producer)
+                    delays = retry_delays(self._settings)
+                    await self._broken.wait()
+                    _log.warning("kafka.producer_replaced", failures=self._failures)
+                except KAFKA_ERRORS as error:
+                    self.trouble = str(explain(error, "kafka: cannot connect"))
+                    self._fail_waiting(LogUnavailableError(self.trouble))
+                    _log.warning("kafka.unreachable", reason=self.trouble)
+                finally:
+                    self._end()
+                    await stop_producer(producer, self._settings.times.close_s)
+                await asyncio.sleep(next(delays))
+        finally:
+            self._end()
+
+    def _begin(self, producer: AIOKafkaProducer) -> None:
+        self._producer, self.trouble, self._failures = producer, None, 0
+        self._broken.clear()
+        self._ready.set()
+
+    def _end(self) -> None:
+        self._producer = None
+        self._ready.clear()
+
+    def _fail_waiting(self, error: LogError) -> None:
+        for lane in self._lanes.values():
+            calls = [call for _, call in lane.waiting]
+            lane.waiting.clear()
+            for call in calls:
+                call.entry_done(error)
+            self._room.leave(len(calls))
+
+
+def _take(lane: _Lane, batch: BatchBuilder) -> Iterator[_Call]:
+    """Move as many entries as fit from a lane into a batch; leave out those nobody waits for any more."""
+    at_ms = time.time_ns() // 1_000_000
+    while lane.waiting:
+        entry, call = lane.waiting[0]
+        if not call.future.done() and not fill(batch, entry.key, entry.value, entry.headers, at_ms):
+            return
+        lane.waiting.popleft()
+        yield call

@@ -1,0 +1,336 @@
+"""One member of a Kafka group: joins, hands records over, and replaces its consumer when that fails or falls silent.
+
+The listener that aiokafka calls only pauses, seeks and schedules (T7, T8). Records are taken from the consumer and put
+into our buffer in one step of the loop, so that a seek or a revocation in between can throw them away.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from cordboard.errors import LogError, LogUnavailableError
+from cordboard.log.kafka_client import (
+    generation_of,
+    is_rejoining,
+    make_member,
+    on_heartbeat,
+    place,
+    remember_generation,
+    request_rejoin,
+    retry_delays,
+    stop_consumer,
+    to_record,
+    topic_name,
+    within,
+)
+from cordboard.log.kafka_reader import Asker, require_partitions
+from cordboard.log.kafka_settings import KafkaSettings
+from cordboard.log.local_reading import require_sought
+from cordboard.log.port import AssignmentListener, Member, PositionLostError, Record
+from schemas.topics import Topic
+
+_FETCH_MS = 500
+_FETCH_RECORDS = 500
+_STALLS_UNTIL_EXIT = 2
+
+_log = structlog.get_logger(__name__)
+
+
+class KafkaSubscription:
+    """`Subscription` and its context on Kafka."""
+
+    def __init__(
+        self, settings: KafkaSettings, asker: Asker, group: str, topic: Topic, listener: AssignmentListener
+    ) -> None:
+        self._settings = settings
+        self._asker = asker
+        self._group = group
+        self._kafka_group = f"{settings.prefix}{group}"
+        self._topic = topic
+        self._listener = listener
+        self._bound = _log.bind(group=group, topic=topic.value)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._held: set[int] = set()
+        self._sought: set[int] = set()
+        self._paused: set[int] = set()
+        self._buffer: dict[int, list[Record]] = {}
+        self._errors: list[LogError] = []
+        self._news = asyncio.Event()
+        self._broken: asyncio.Future[str] | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._beat_at = self._moved_at = 0.0
+        self._stalls = 0
+        self._joined = False
+
+    async def poll(self, timeout_s: float, max_records: int = 500) -> Mapping[int, Sequence[Record]]:
+        """See `Subscription`. Raises `LogUnavailableError` with what has just gone wrong; polling on is right."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            if self._errors:
+                raise self._errors.pop(0)
+            if found := self._take(max_records):
+                return found
+            self._news.clear()
+            if self._fetching is None and self._consumer is not None and self._joined:
+                self._fetching = asyncio.create_task(self._fetch(self._consumer))
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._news.wait()
+            except TimeoutError:
+                return {}
+
+    def seek(self, partition: int, offset: int) -> None:
+        """See `Subscription`."""
+        if partition in self._held and self._consumer is not None:
+            self._consumer.seek(self._place(partition), offset)
+            self._buffer.pop(partition, None)
+            self._sought.add(partition)
+
+    def pause(self, partitions: Sequence[int]) -> None:
+        """See `Subscription`."""
+        held = self._held.intersection(partitions)
+        self._paused |= held
+        if self._consumer is not None:
+            self._consumer.pause(*map(self._place, held))
+
+    def resume(self, partitions: Sequence[int]) -> None:
+        """See `Subscription`."""
+        held = self._held.intersection(partitions)
+        require_sought(self._topic, sorted(held - self._sought))
+        self._paused -= held
+        if self._consumer is not None:
+            self._consumer.resume(*map(self._place, held))
+        self._moved_at = asyncio.get_running_loop().time()
+        self._news.set()
+
+    async def committed(self, partition: int) -> int | None:
+        """See `Subscription`."""
+        consumer = self._require_consumer()
+        async with within(self._settings.times.ask_s, f"committed offset of {self._kafka_group}"):
+            offset: int | None = await consumer.committed(self._place(partition))
+        return offset
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """See `Subscription`."""
+        consumer = self._require_consumer()
+        async with within(self._settings.times.ask_s, f"commit of {self._kafka_group}"):
+            await consumer.commit({self._place(p): offset for p, offset in offsets.items()})
+
+    def may_claim(self, partition: int) -> bool:
+        """See `Subscription`."""
+        if partition not in self._held or self._consumer is None or is_rejoining(self._consumer):
+            return False
+        return asyncio.get_running_loop().time() - self._beat_at < self._settings.times.session_s
+
+    def member(self) -> Member:
+        """See `Subscription`."""
+        member_id, generation = generation_of(self._consumer) if self._consumer is not None else ("", -1)
+        return Member(group=self._group, member_id=member_id, generation=generation)
+
+    def rejoin(self) -> None:
+        """See `Subscription`."""
+        if self._consumer is not None:
+            request_rejoin(self._consumer)
+
+    # Called by aiokafka's coordinator, by way of `_Listener`
+
+    async def revoked(self) -> None:
+        """Everything is revoked: Kafka's classic protocol is eager."""
+        lost = sorted(self._held)
+        self._held.clear()
+        self._sought.clear()
+        self._paused.clear()
+        self._buffer.clear()
+        if lost:
+            await self._listener.on_revoked(lost)
+
+    async def assigned(self, places: Iterable[TopicPartition]) -> None:
+        """Pause what was assigned, and give it a position so that nobody goes looking for one (T8, T11)."""
+        if self._consumer is None:
+            return
+        remember_generation(self._consumer)
+        for where in places:
+            self._consumer.pause(where)
+            self._consumer.seek(where, 0)
+            self._held.add(where.partition)
+        self._paused = set(self._held)
+        self._beat()
+        if self._held:
+            await self._listener.on_assigned(sorted(self._held))
+
+    # Keeping a consumer at work
+
+    async def _serve(self) -> None:
+        delays = retry_delays(self._settings)
+        while True:
+            self._broken = asyncio.get_running_loop().create_future()
+            consumer = make_member(self._settings, self._kafka_group)
+            try:
+                await self._join(consumer)
+                delays = retry_delays(self._settings)
+                reason = await self._watch(self._broken)
+                self._bound.error("kafka.consumer_replaced", reason=reason, stalls=self._stalls)
+            except LogError as error:
+                self._report(error)
+                self._bound.warning("kafka.group_unreachable", reason=str(error))
+            finally:
+                await self._lay_aside(consumer)
+            await asyncio.sleep(next(delays))
+
+    async def _join(self, consumer: AIOKafkaConsumer) -> None:
+        doing = f"joining group {self._kafka_group}"
+        name = topic_name(self._settings, self._topic)
+        self._consumer = consumer
+        consumer.subscribe([name], listener=_Listener(self))
+        async with within(self._settings.times.join_s, doing):
+            await consumer.start()
+        require_partitions(self._settings, self._topic, len(consumer.partitions_for_topic(name) or ()))
+        on_heartbeat(consumer, self._beat)
+        self._joined = True
+        self._beat()
+        self._moved_at = asyncio.get_running_loop().time()
+        self._news.set()
+
+    async def _watch(self, broken: "asyncio.Future[str]") -> str:
+        """Wait until the consumer is known to be of no more use, and say why."""
+        while True:
+            await asyncio.wait({broken}, timeout=self._settings.times.stall_s / 3)
+            if broken.done():
+                return broken.result()
+            idle_s = asyncio.get_running_loop().time() - self._moved_at
+            if idle_s >= self._settings.times.stall_s:
+                self._moved_at += self._settings.times.stall_s / 3
+                with contextlib.suppress(LogUnavailableError):  # no answer is no proof of a stall
+                    if (partition := await self._find_stalled()) is not None:
+                        return self._note_stall(partition)
+
+    async def _find_stalled(self) -> int | None:
+        """A partition that has records which the consumer does not bring, although it should (T9)."""
+        running = self._held & self._sought - self._paused
+        if not running or self._consumer is None or self._buffer:
+            return None
+        bounds = await self._asker.bounds(self._topic)
+        for partition in running & self._held - self._paused:
+            position = await self._consumer.position(self._place(partition))
+            if position < bounds[partition].end:
+                return partition
+        return None
+
+    def _note_stall(self, partition: int) -> str:
+        self._stalls += 1
+        reason = f"partition {partition} has records and brings none"
+        if self._stalls >= _STALLS_UNTIL_EXIT:
+            self._report(
+                LogError(f"group {self._kafka_group}: {reason}, with a new consumer too. The process should restart")
+            )
+        return reason
+
+    async def _lay_aside(self, consumer: AIOKafkaConsumer) -> None:
+        """Give up what is held, listener first (T14), then leave the group."""
+        await self.revoked()
+        self._consumer, self._joined = None, False
+        await stop_consumer(consumer, self._settings.times.close_s)
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait({self._fetching})
+            self._fetching = None
+
+    # Fetching
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> None:
+        """One `getmany`; the buffer is filled in the same step of the loop in which it returns."""
+        try:
+            async with within(_FETCH_MS / 1000 + self._settings.times.rebalance_s * 2, f"reading {self._topic.value}"):
+                found = await consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
+        except LogError as error:
+            self._failed(error)
+        else:
+            for where, batch in found.items():
+                if where.partition in self._held:
+                    records = [to_record(self._topic, r) for r in batch]
+                    self._buffer.setdefault(where.partition, []).extend(records)
+            if found:
+                self._moved_at = asyncio.get_running_loop().time()
+                self._stalls = 0
+        finally:
+            self._fetching = None
+            self._news.set()
+
+    def _failed(self, error: LogError) -> None:
+        cause = error.__cause__
+        if isinstance(cause, NoOffsetForPartitionError):
+            return  # of a partition that was assigned this moment; it has a position by now
+        if isinstance(cause, OffsetOutOfRangeError):
+            for where, offset in cause.args[0].items():
+                self.pause([where.partition])
+                self._errors.append(
+                    PositionLostError(self._topic, where.partition, offset, "deleted before it was read, or cut off")
+                )
+            return
+        self._report(error)
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_result(str(error))
+
+    def _take(self, max_records: int) -> dict[int, Sequence[Record]]:
+        found: dict[int, Sequence[Record]] = {}
+        for partition in [p for p in self._buffer if p not in self._paused]:
+            if max_records <= 0:
+                break
+            records = self._buffer.pop(partition)
+            found[partition] = records[:max_records]
+            if len(records) > max_records:
+                self._buffer[partition] = records[max_records:]
+            max_records -= len(found[partition])
+        return found
+
+    def _report(self, error: LogError) -> None:
+        if not self._errors:
+            self._errors.append(error)
+        self._news.set()
+
+    def _beat(self) -> None:
+        self._beat_at = asyncio.get_running_loop().time()
+
+    def _place(self, partition: int) -> TopicPartition:
+        return place(self._settings, self._topic, partition)
+
+    def _require_consumer(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise LogUnavailableError(f"group {self._kafka_group}: not connected")
+        return self._consumer
+
+    async def __aenter__(self) -> Self:
+        self._serving = asyncio.create_task(self._serve(), name=f"kafka-group-{self._group}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait({self._serving})
+            if not self._serving.cancelled() and (failed := self._serving.exception()) is not None:
+                raise failed
+
+
+class _Listener(ConsumerRebalanceListener):
+    """What aiokafka calls. It would swallow errors: they are reported to whoever polls."""
+
+    def __init__(self, subscription: KafkaSubscription) -> None:
+        self._subscription = subscription
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Heartbeats go on meanwhile."""
+        del revoked
+        await self._subscription.revoked()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Heartbeats stand still until this returns (T7)."""
+        await self._subscription.assigned(assigned)
