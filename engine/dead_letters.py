@@ -50,7 +50,7 @@ class StopPolicy(msgspec.Struct, frozen=True):
 
     in_a_row: int = 50
     share: float = 0.01
-    at_least: int = 10
+    at_least: int = 50
     window_ms: int = 60_000
 
 

@@ -49,10 +49,11 @@ class CrashError(BaseException):
 
 
 class ManualClock:
-    """Milliseconds that pass when a test says so; `monotonic` gives the same in seconds."""
+    """Milliseconds that pass when a test says so. `monotonic` is another clock, in seconds."""
 
     def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
         self.now_ms = now_ms
+        self.monotonic_s = 1000.0
 
     def __call__(self) -> int:
         """Now."""
@@ -60,7 +61,7 @@ class ManualClock:
 
     def monotonic(self) -> float:
         """Seconds."""
-        return self.now_ms / 1000
+        return self.monotonic_s
 
 
 def counting_step(call: Call | None, record: Inbox) -> Step:
@@ -119,8 +120,8 @@ def _command(call: Call, record: Command) -> tuple[Call, tuple[Effect, ...]]:
         pending = (*call.pending, PendingAction(action, record.at))
         return msgspec.structs.replace(call, pending=pending), (RequestAction(action),)
     if record.name == "arm":
-        timers = {**call.timers, data["name"]: data["due"]}
-        return msgspec.structs.replace(call, timers=timers), (ScheduleTimer(data["name"], data["due"]),)
+        timers = {**call.timers, data["timer"]: data["due"]}
+        return msgspec.structs.replace(call, timers=timers), (ScheduleTimer(data["timer"], data["due"]),)
     if record.name == "forget":
         ended = msgspec.structs.replace(call, state=CallState.ENDED, timers={"forget": data["due"]})
         return ended, (ScheduleTimer("forget", data["due"]), _reply(record, Outcome.APPLIED))
