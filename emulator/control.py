@@ -54,16 +54,16 @@ async def _read(request: web.Request, kind: type[BodyT]) -> BodyT:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.DecodeError as error:
-        body = msgspec.json.encode({"status": 422, "detail": str(error)})
-        raise web.HTTPUnprocessableEntity(body=body, content_type="application/json") from error
+        text = msgspec.json.encode({"status": 422, "detail": str(error)}).decode()
+        raise web.HTTPUnprocessableEntity(text=text, content_type="application/json") from error
 
 
 def _live(request: web.Request) -> Call:
     call = request.app[WORLD].calls.get(request.match_info["sid"])
     if call is None or not call.live:
         detail = "no such call" if call is None else f"the call is over: {call.status.value}"
-        body = msgspec.json.encode({"status": 404, "detail": detail})
-        raise web.HTTPNotFound(body=body, content_type="application/json")
+        text = msgspec.json.encode({"status": 404, "detail": detail}).decode()
+        raise web.HTTPNotFound(text=text, content_type="application/json")
     return call
 
 

@@ -6,6 +6,7 @@ conference. Cancelling that task is how a redirect or a hang-up stops it.
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import parse_qsl
 
 import structlog
 
@@ -158,7 +159,7 @@ async def _ring_application(world: World, call: Call) -> bool:
     application = world.applications[sid]
     calls.progress(world, call, CallStatus.RINGING)
     _show(call, ParticipantStatus.RINGING)
-    custom = dict(part.partition("=")[::2] for part in query.split("&") if part)
+    custom = dict(parse_qsl(query, keep_blank_values=True))
     agent = _incoming(world, application.account_sid, call.from_, call.to)
     if world.switches.u5_app_call_sid_is_participants:
         world.calls.pop(agent.sid)

@@ -1,7 +1,7 @@
 """What Twilio does is not confirmed everywhere: each such point of twilio-facts.md 9.1 is a switch here.
 
 The field names carry the point's number. Points about resources that are not emulated (TaskRouter, ``<Conversation>``:
-U3, U26, U28) have no switch.
+U3, U26, U28) have no switch; neither has U23: the first participant's MaxParticipants counts.
 """
 
 from enum import StrEnum
@@ -62,7 +62,6 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     u20_coach_left_alone: str = "silent"
     u21_events_carry_call_sid_to_coach: bool = False
     u22_names_case_sensitive: bool = True
-    u23_first_max_participants_counts: bool = True
     u24_retry_after_s: int | None = None
     u25_amd_unknown_at_hangup: bool = False
     u27_concurrency_ceiling: int = 100

@@ -1,0 +1,236 @@
+"""TwiML as a call runs it: verbs, errors, fallbacks, digits, messages, sessions."""
+
+import pytest
+
+from emulator import Switches
+from emulator.errors import Alert, DocumentError
+from emulator.twiml.document import parse
+from emulator.twiml.verbs import Dial, Play, Say
+from emulator_bench import CALLER, NUMBER, Bench, BenchFactory
+
+PAUSE = "<Response><Pause length='60'/></Response>"
+
+
+def _codes(bench: Bench) -> list[int]:
+    return [alert.code for alert in bench.emulator.world.alerts.entries]
+
+
+async def _inbound(bench: Bench, page: str | int, **config: str) -> str:
+    bench.site.pages["/voice"] = page
+    await bench.control("PUT", f"/numbers/{NUMBER}", {"voice_url": bench.url("/voice"), **config})
+    _, body = await bench.control("POST", "/calls", {"from": CALLER, "to": NUMBER})
+    return str(body["call_sid"])
+
+
+async def _over(bench: Bench, sid: str) -> str:
+    await bench.until(lambda: not bench.emulator.world.calls[sid].live, "the end")
+    return bench.status(sid)
+
+
+def test_builder_output_is_understood() -> None:
+    """What Twilio's own builder writes parses, entities and alphabetical attributes included."""
+    from twilio.twiml.voice_response import VoiceResponse  # noqa: PLC0415 - an oracle of this test alone
+
+    response = VoiceResponse()
+    response.say("a & b", loop=2)
+    response.play("https://h/x.mp3?a=1&b=2", loop=0)
+    dial = response.dial(action="/after?x=1&y=2")
+    dial.conference("room é", beep=False, wait_url="", end_conference_on_exit=True, participant_label="customer")
+    document = parse(str(response))
+    say, play, dialled = document.verbs
+    assert say == Say("a & b", 2)
+    assert play == Play("https://h/x.mp3?a=1&b=2", 0)
+    assert isinstance(dialled, Dial)
+    assert (dialled.action, dialled.conference.name) == ("/after?x=1&y=2", "room é")
+    assert (dialled.conference.wait_url, dialled.conference.end_on_exit, dialled.conference.label) == (
+        "",
+        True,
+        "customer",
+    )
+    assert document.warnings == ()
+
+
+def test_list_valued_events_are_no_events() -> None:
+    """The builder's trap: a list of events renders as Python text, which subscribes to nothing."""
+    noun = "<Conference statusCallbackEvent=\"['start', 'end']\">r</Conference>"
+    (dial,) = parse(f"<Response><Dial>{noun}</Dial></Response>").verbs
+    assert isinstance(dial, Dial)
+    assert not dial.conference.status_callback_events & {"start", "end"}
+
+
+BAD = [
+    ("<Response><Say>", Alert.PARSE_FAILURE),
+    ("<Answer/>", Alert.SCHEMA),
+    ("<Response><Dance/></Response>", Alert.SCHEMA),
+    ("<Response><Enqueue>q</Enqueue></Response>", Alert.SCHEMA),
+    ("<Response><Dial>+15550100001</Dial></Response>", Alert.SCHEMA),
+    ("<Response><Dial><Conference> </Conference></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Dial><Conference muted='yes'>r</Conference></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Pause length='long'/></Response>", Alert.SCHEMA),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), BAD)
+def test_bad_documents(text: str, code: Alert) -> None:
+    """What is not TwiML, or TwiML that is not emulated, is an error with Twilio's code."""
+    with pytest.raises(DocumentError) as error:
+        parse(text)
+    assert error.value.code is code
+
+
+async def test_unknown_attribute_is_a_warning(bench: Bench) -> None:
+    """An attribute that does not exist (label for participantLabel) is alert 12200 and ignored."""
+    caller = await bench.caller("<Response><Dial><Conference label='x'>room-1</Conference></Dial></Response>")
+    await bench.until(lambda: bench.joined("room-1", caller), "the caller")
+    assert _codes(bench) == [12200]
+    assert bench.room("room-1").joined()[0].label == ""
+
+
+async def test_document_end_hangs_up(bench: Bench) -> None:
+    """When the document ends, and when it is empty, the call is completed."""
+    for page in ("<Response><Say>bye</Say></Response>", "<Response/>", 204):
+        assert await _over(bench, await _inbound(bench, page)) == "completed"
+    assert not _codes(bench)
+
+
+@pytest.mark.parametrize("reason", ["rejected", "busy"])
+async def test_reject(bench: Bench, reason: str) -> None:
+    """Reject as the first verb ends an unanswered call as busy; nobody has answered."""
+    sid = await _inbound(bench, f"<Response><Reject reason='{reason}'/></Response>")
+    assert await _over(bench, sid) == "busy"
+    assert bench.emulator.world.calls[sid].answered_at is None
+
+
+async def test_redirect_and_status(bench: Bench) -> None:
+    """The first request is ringing, one after an answer is in-progress; relative URLs follow the document."""
+    bench.site.pages["/deep/next"] = "<Response><Redirect method='GET'>../last?x=1</Redirect></Response>"
+    bench.site.pages["/last"] = "<Response><Hangup/></Response>"
+    sid = await _inbound(bench, "<Response><Say>a</Say><Redirect>/deep/next</Redirect></Response>")
+    assert await _over(bench, sid) == "completed"
+    assert bench.site.got("/voice", CallStatus="ringing")
+    assert bench.site.got("/deep/next", CallStatus="in-progress")
+    assert bench.site.got("/last", x="1", CallSid=sid)[0].method == "GET"
+
+
+@pytest.mark.parametrize(
+    ("page", "code"), [(500, 11200), (404, 11200), ("<Response><Say>", 12100), ("<Response><Dance/></Response>", 12200)]
+)
+async def test_fallback(bench: Bench, page: int | str, code: int) -> None:
+    """A document that cannot be had or run goes to the fallback URL with ErrorCode and ErrorUrl (U4)."""
+    bench.site.pages["/fallback"] = "<Response><Hangup/></Response>"
+    sid = await _inbound(bench, page, voice_fallback_url=bench.url("/fallback"))
+    assert await _over(bench, sid) == "completed"
+    assert bench.site.got("/fallback", ErrorCode=str(code), ErrorUrl=bench.url("/voice"), CallSid=sid)
+    assert _codes(bench) == [code]
+
+
+async def test_no_fallback_ends_the_call(bench: Bench) -> None:
+    """Without a fallback the caller hears an application error and the call ends."""
+    assert await _over(bench, await _inbound(bench, 500)) == "failed"
+    sid = await _inbound(bench, "<Response><Say>a</Say><Redirect>/gone</Redirect></Response>")
+    bench.site.pages["/gone"] = 500
+    assert await _over(bench, sid) == "completed"
+
+
+async def test_fallback_without_error_fields(start: BenchFactory) -> None:
+    """U4 the other way: the fallback request is an ordinary one."""
+    bench = await start(Bench.config(switches=Switches(u4_fallback_carries_error=False)))
+    bench.site.pages["/fallback"] = "<Response><Hangup/></Response>"
+    await _over(bench, await _inbound(bench, 500, voice_fallback_url=bench.url("/fallback")))
+    assert "ErrorCode" not in bench.site.got("/fallback")[0].params
+
+
+async def test_relative_url_in_inline_twiml(bench: Bench) -> None:
+    """Inline TwiML has no base: a relative URL is 15004."""
+    form = {"To": "client:a", "From": NUMBER, "Twiml": "<Response><Redirect>/x</Redirect></Response>"}
+    _, body = await bench.rest("POST", "/Calls.json", form)
+    await _over(bench, str(body["sid"]))
+    assert _codes(bench) == [15004]
+
+
+async def test_gather(bench: Bench) -> None:
+    """Digits during the prompt end it and go to the action; the finish key is not among them."""
+    bench.site.pages["/keys"] = PAUSE
+    prompt = "<Say loop='0'>press</Say>"
+    page = f"<Response><Gather action='/keys' numDigits='4'>{prompt}</Gather></Response>"
+    sid = await _inbound(bench, page)
+    await bench.until(lambda: bench.status(sid) == "in-progress", "the answer")
+    await bench.until(lambda: _heard(bench, sid), "the prompt")
+    assert (await bench.control("POST", f"/calls/{sid}/digits", {"digits": "12#"}))[0] == 200
+    await bench.until(lambda: bench.site.got("/keys", Digits="12"), "the action")
+
+
+def _heard(bench: Bench, sid: str) -> bool:
+    events = bench.emulator.world.events.journal.entries
+    return any(event.kind == "hears" and event.call_sid == sid for event in events)
+
+
+async def test_gather_of_nothing_falls_through(bench: Bench) -> None:
+    """Nothing pressed: the next verb, or the action with empty Digits if asked for."""
+    bench.site.pages["/keys"] = PAUSE
+    gather = "<Gather action='/keys' timeout='0.02'/>"
+    assert await _over(bench, await _inbound(bench, f"<Response>{gather}<Hangup/></Response>")) == "completed"
+    assert not bench.site.got("/keys")
+    asking = gather.replace("timeout", "actionOnEmptyResult='true' timeout")
+    await _inbound(bench, f"<Response>{asking}</Response>")
+    await bench.until(lambda: bench.site.got("/keys", Digits=""), "the action")
+
+
+async def test_voicemail(bench: Bench) -> None:
+    """Record ends at a key and asks its action with the recording; the recording's callback follows."""
+    bench.site.pages["/thanks"] = "<Response><Hangup/></Response>"
+    record = f"<Record action='/thanks' recordingStatusCallback='{bench.url('/rec')}'/>"
+    sid = await _inbound(bench, f"<Response><Say>leave a message</Say>{record}</Response>")
+    await bench.until(lambda: bench.emulator.world.recordings, "the recording")
+    await bench.control("POST", f"/calls/{sid}/digits", {"digits": "#"})
+    await bench.until(lambda: bench.site.got("/thanks", Digits="#", CallSid=sid), "the action")
+    await bench.until(lambda: bench.site.got("/rec", RecordingSource="RecordVerb"), "the recording's callback")
+
+
+async def test_hanging_up_in_voicemail_keeps_the_message(bench: Bench) -> None:
+    """Hanging up ends the recording, which is still told."""
+    record = f"<Record action='/thanks' recordingStatusCallback='{bench.url('/rec')}'/>"
+    sid = await _inbound(bench, f"<Response>{record}</Response>")
+    await bench.until(lambda: bench.emulator.world.recordings, "the recording")
+    await bench.control("POST", f"/calls/{sid}/hangup")
+    await bench.until(lambda: bench.site.got("/rec", RecordingStatus="completed", CallSid=sid), "the callback")
+
+
+async def test_application_participant(bench: Bench) -> None:
+    """To=app:…: the app gets an incoming call of its own with the parameters; both end together (U5)."""
+    app = "AP" + "1" * 32
+    bench.site.pages["/app"] = "<Response><Connect><Stream url='wss://x'/></Connect></Response>"
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    await bench.caller_in("room-1")
+    leg = await bench.agent_in("room-1", f"app:{app}?call=c%2F1&leg=ai-1", Label="ai-1")
+    params = bench.site.got("/app")[0].params
+    assert (params["call"], params["leg"], params["ApplicationSid"]) == ("c/1", "ai-1", app)
+    assert (params["Direction"], params["From"]) == ("inbound", NUMBER)
+    assert params["CallSid"] != leg
+    await bench.control("POST", f"/calls/{params['CallSid']}/session-end")
+    await bench.until(lambda: bench.status(leg) == "completed", "the participant's end")
+    assert not bench.joined("room-1", leg)
+
+
+async def test_removed_application_participant(bench: Bench) -> None:
+    """Deleting the participant ends the application's call too."""
+    app = "AP" + "1" * 32
+    bench.site.pages["/app"] = "<Response><Connect><ConversationRelay url='wss://x'/></Connect></Response>"
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    await bench.caller_in("room-1")
+    leg = await bench.agent_in("room-1", f"app:{app}", Label="ai-1")
+    agent = bench.site.got("/app")[0].params["CallSid"]
+    await bench.rest("DELETE", f"/Conferences/{bench.room('room-1').sid}/Participants/ai-1.json")
+    await bench.until(lambda: bench.status(leg) == bench.status(agent) == "completed", "both ended")
+
+
+async def test_application_sid_may_be_the_participants(start: BenchFactory) -> None:
+    """U5 the other way: the app's webhook names the participant's CallSid."""
+    bench = await start(Bench.config(switches=Switches(u5_app_call_sid_is_participants=True)))
+    app = "AP" + "1" * 32
+    bench.site.pages["/app"] = "<Response><Connect><Stream url='wss://x'/></Connect></Response>"
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    leg = await bench.agent_in("room-1", f"app:{app}")
+    assert bench.site.got("/app")[0].params["CallSid"] == leg
+    await bench.control("POST", f"/calls/{leg}/hangup")
+    await bench.until(lambda: bench.status(leg) == "completed", "the end")
