@@ -1,6 +1,6 @@
 """The machines drawn from their tables into `docs/machines/`: `python -m engine.diagrams --write` (or `--check`).
 
-The picture is `transitions`' own; the list under it is the whole table in words, so that a reader sees guards and effects.
+The picture is `transitions`' own; the list under it is the whole table in words, guards and effects included.
 """
 
 import sys

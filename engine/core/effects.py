@@ -15,7 +15,7 @@ class RequestAction(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScheduleTimer(msgspec.Struct, frozen=True, gc=False):
-    """Arm `name` for `due` (ms since the epoch), in place of an earlier one of that name. It is in the call's timers."""
+    """Arm `name` for `due` (ms since the epoch), in place of an earlier one; it is in the call's timers."""
 
     name: str
     due: int
@@ -42,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ignore(msgspec.Struct, frozen=True, gc=False):
-    """The record changed nothing; counted by `reason`. A `fact.ignored` event says so as well where it helps a reader."""
+    """The record changed nothing; counted by `reason`. For a known call a `fact.ignored` event says so too."""
 
     reason: str
 

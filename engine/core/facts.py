@@ -185,7 +185,7 @@ def _participant(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
 
 
 def _stale(leg: Leg, form: ConferenceEvent) -> bool:
-    """Older than what was heard of this leg in this conference; without a number, nothing revives a leg that is over."""
+    """Older than what was heard of this leg here; without a number, nothing revives a leg that is over."""
     if form.sequence_number is None:
         return leg.state in {LegState.LEFT, LegState.FAILED}
     return leg.conference_sid == form.conference_sid and form.sequence_number <= leg.heard

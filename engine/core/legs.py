@@ -1,4 +1,4 @@
-"""What the leg machine's guards ask and its effects do. What a leg's move means for the call is raised as a stimulus."""
+"""What the leg machine's guards ask and its effects do. What a move means for the call is raised as a stimulus."""
 
 from engine.core import flags
 from engine.core.dialling import leg_timer
@@ -66,7 +66,8 @@ def await_leave(turn: Turn, leg_id: str) -> None:
 
 def ours(turn: Turn, leg_id: str) -> None:
     """Remember that we asked for the departure."""
-    turn.update(leg_id, ours=True)
+    leg = turn.leg(leg_id)
+    turn.update(leg_id, ours=True, reason=leg.reason or ("cancelled" if leg.joined_at is None else "removed"))
 
 
 def hang_up(turn: Turn, leg_id: str) -> None:

@@ -42,7 +42,7 @@ def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | 
 
 
 def _absent(turn: Turn, leg: Leg, status: str | None) -> None:
-    """Not in the room: over if its call is, gone if it was in; a leg on its way is only lost when Twilio has no call."""
+    """Not in the room: over if its call is, gone if it was in; on its way, it is lost when Twilio has no call."""
     if status in _OVER:
         turn.reason = facts.ending_of(leg, status)
         machines.move_leg(turn, "ended", leg.leg)

@@ -6,7 +6,7 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import facts, flags, machines, observations
+from engine.core import answers, facts, flags, machines, observations
 from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
@@ -22,6 +22,7 @@ from schemas.actions import (
 )
 from schemas.events import ActionEvent
 from schemas.records import ActionOutcome, ActionReport
+from schemas.results import Outcome
 from schemas.state import Leg
 
 NOT_FOUND = 404
@@ -36,6 +37,7 @@ def apply(turn: Turn, report: ActionReport) -> None:
     turn.set(pending=tuple(item for item in turn.call.pending if item is not pending))
     if report.outcome is not ActionOutcome.DONE:
         _tell(turn, report)
+        answers.fail_action(turn, report.action, Outcome(report.outcome.value), report.reason or report.outcome.value)
     _take(turn, pending.action, report)
 
 
@@ -53,7 +55,7 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:
     match action:
         case CreateParticipant() | CreateCall() if leg is not None:
             _created(turn, leg, report)
-        case UpdateParticipant() if leg is not None and not done:
+        case UpdateParticipant(announce=None) if leg is not None and not done:
             flags.give_up(turn, (leg.leg,))
             flags.look_up(turn)
         case RemoveParticipant() | HangUp() if leg is not None:

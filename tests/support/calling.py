@@ -4,7 +4,6 @@
 the outside: SIDs are derived, time stands still until `after`.
 """
 
-from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from engine.core.config import CoreConfig
 from engine.core.effects import Effect, Emit, Ignore, Reply, RequestAction
 from engine.core.step import Switchboard
-from schemas.actions import Action, CreateParticipant
+from schemas.actions import CreateParticipant, LookUp
 from schemas.commands import type_of
 from schemas.ids import report_record_id, timer_record_id
 from schemas.policy import Policies, Policy
@@ -68,12 +67,16 @@ class Story:
 
     def inbound(self, *, from_: str = CALLER, to: str = NUMBER) -> Self:
         """A caller's number asks for TwiML."""
-        return self.webhook(Source.VOICE, CallSid=CALL_SID, From=from_, To=to, CallStatus="ringing", Direction="inbound")
+        return self.webhook(
+            Source.VOICE, CallSid=CALL_SID, From=from_, To=to, CallStatus="ringing", Direction="inbound"
+        )
 
     def from_browser(self, *, agent: str = AGENT, to: str = CALLER) -> Self:
         """An agent's browser asks for TwiML."""
         self._sids = {"agent-1": CALL_SID}
-        return self.webhook(Source.VOICE, CallSid=CALL_SID, From=agent, To=to, CallStatus="ringing", Direction="inbound")
+        return self.webhook(
+            Source.VOICE, CallSid=CALL_SID, From=agent, To=to, CallStatus="ringing", Direction="inbound"
+        )
 
     def sid_of(self, leg: str) -> str:
         """The CallSid of a leg; made up at its first mention."""
@@ -122,10 +125,10 @@ class Story:
         """Another service commands; `from_` stands for `from`."""
         self._commands += 1
         id_ = id_ or f"command-{self._commands}"
-        body = {key.rstrip("_"): value for key, value in data.items()}
+        body = msgspec.Raw(msgspec.json.encode({key.rstrip("_"): value for key, value in data.items()}))
         return self.give(
             Command(
-                f"test|{id_}", self.call_id, self.at, id_, "/test", type_of(name), msgspec.Raw(msgspec.json.encode(body)),
+                f"test|{id_}", self.call_id, self.at, id_, "/test", type_of(name), body,
                 self.at + deadline_s * 1000, name,
             )
         )  # fmt: skip
@@ -149,8 +152,6 @@ class Story:
 
     def looks(self, **seen: Any) -> Self:  # noqa: ANN401 - fields of Observation
         """The look at Twilio that was asked for shows this."""
-        from schemas.actions import LookUp  # noqa: PLC0415
-
         return self.reports(LookUp, ActionOutcome.DONE, seen=Observation(**seen))
 
     def after(self, seconds: float) -> Self:
@@ -168,6 +169,10 @@ class Story:
         """The call; there must be one."""
         assert self.call is not None, "there is no call"
         return self.call
+
+    def now(self) -> CallState:
+        """Where the call is now."""
+        return self.state.state
 
     def leg(self, leg: str) -> Leg:
         """A leg of the call."""
@@ -200,12 +205,6 @@ class Story:
         """The outcome and reason of the latest result."""
         latest = self.results()[-1]
         return latest.outcome.value, latest.reason
-
-
-def each_pending(story: Story, take: Callable[[Action], None]) -> None:
-    """Do something with every action that is pending now."""
-    for item in story.state.pending:
-        take(item.action)
 
 
 def connected(policy: Policy | None = None) -> Story:

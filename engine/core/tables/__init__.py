@@ -1,3 +1,1 @@
-"""The specification: one table a file. Everything that decides a move is here; what a move does is in the modules
-named after the machines.
-"""
+"""The specification, one table a file: what decides a move is here, what a move does is in the machine's module."""

@@ -44,7 +44,8 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "left", "source": LEAVING, "dest": FAILED, "conditions": ["never_added"], "after": ["close"]},
     {"trigger": "left", "source": LEAVING, "dest": LEFT, "after": ["close"]},
     # Answering-machine detection, where the policy wants no machines.
-    {"trigger": "machine", "source": [*CALLED, JOINED], "dest": LEAVING, "after": ["blame_machine", "hang_up", "await_leave"]},
+    {"trigger": "machine", "source": [*CALLED, JOINED], "dest": LEAVING,
+     "after": ["blame_machine", "hang_up", "await_leave"]},
     # We want it gone.
     {"trigger": "remove", "source": PLANNED, "dest": LEAVING, "after": ["ours", "hang_up", "await_leave"]},
     {"trigger": "remove", "source": CALLED, "dest": LEAVING, "after": ["ours", "hang_up", "await_leave"]},
@@ -53,12 +54,14 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "gone", "source": [JOINED], "dest": LEFT, "after": ["blame_gone", "close"]},
     {"trigger": "gone", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"], "after": ["blame_gone", "close"]},
     {"trigger": "gone", "source": LEAVING, "dest": FAILED, "unless": ["was_in"], "after": ["blame_gone", "close"]},
-    {"trigger": "gone", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"], "after": ["blame_create", "close"]},
+    {"trigger": "gone", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
+     "after": ["blame_create", "close"]},
     {"trigger": "gone", "source": CALLED, "dest": LOST, "after": ["close"]},
     # The leg's own timer: how long it may stay in a state.
     {"trigger": "overdue", "source": PLANNED, "dest": PLANNED, "unless": ["doubted"],
      "after": ["doubt", "look_up", "await_create"]},
-    {"trigger": "overdue", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"], "after": ["blame_create", "close"]},
+    {"trigger": "overdue", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
+     "after": ["blame_create", "close"]},
     {"trigger": "overdue", "source": [DIALING, RINGING], "dest": LEAVING,
      "after": ["blame_no_answer", "ours", "hang_up", "await_leave"]},
     {"trigger": "overdue", "source": ANSWERED, "dest": LEAVING,
@@ -67,6 +70,8 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "overdue", "source": LEAVING, "dest": LEAVING, "after": ["doubt", "look_up", "hang_up", "await_leave"]},
     # The conference has ended for all.
     {"trigger": "hub_ended", "source": JOINED, "dest": LEFT, "after": ["blame_hub", "close"]},
-    {"trigger": "hub_ended", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"], "after": ["blame_hub", "close"]},
-    {"trigger": "hub_ended", "source": NOT_IN, "dest": LEAVING, "after": ["blame_hub", "ours", "hang_up", "await_leave"]},
+    {"trigger": "hub_ended", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"],
+     "after": ["blame_hub", "close"]},
+    {"trigger": "hub_ended", "source": NOT_IN, "dest": LEAVING,
+     "after": ["blame_hub", "ours", "hang_up", "await_leave"]},
 )  # fmt: skip

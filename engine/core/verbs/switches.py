@@ -1,4 +1,4 @@
-"""`call.hold`, `call.resume`, `call.mute`, `call.unmute`: one switch of one leg, answered when Twilio shows it turned."""
+"""`call.hold`, `.resume`, `.mute`, `.unmute`: one switch of one leg, answered when Twilio shows it turned."""
 
 from collections.abc import Callable
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from calling import AGENT, OTHER, ROOM_SID, Story, connected
 from msgspec.structs import replace
 
+from calling import AGENT, OTHER, ROOM_SID, Story, connected
 from engine.core.effects import Ignore, Reply
 from engine.core.machines import LEG_TABLE
 from engine.core.tables.commands import ALLOWED
@@ -15,6 +15,7 @@ from schemas.commands import COMMANDS
 from schemas.records import ActionOutcome, TimerDue
 from schemas.results import Outcome
 from schemas.state import CallState, LegState, PendingAction
+from schemas.webhooks import Source
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "call.dial": {"agent": AGENT, "to": "phone:+15550100009"},
@@ -65,7 +66,7 @@ def with_leg(state: LegState) -> Story:
     return story
 
 
-def happens(story: Story, fact: str) -> None:
+def happens(story: Story, fact: str) -> None:  # noqa: C901 - one fact a branch
     """One fact about the agent's leg."""
     agent = story.leg("agent-1")
     match fact:
@@ -89,8 +90,6 @@ def happens(story: Story, fact: str) -> None:
         case "room ended":
             story.room_ends()
         case "human" | "machine":
-            from schemas.webhooks import Source  # noqa: PLC0415
-
             by = "machine_start" if fact == "machine" else fact
             story.webhook(Source.AMD, leg="agent-1", CallSid=agent.call_sid or "", AnsweredBy=by)
         case status:
@@ -127,7 +126,7 @@ def test_every_fact_in_every_leg_state_moves_or_is_ignored_with_a_reason(state: 
 def test_every_command_in_every_call_state_is_taken_or_rejected_with_what_is_allowed(
     state: CallState, command: str
 ) -> None:
-    """A command the state does not take is rejected with the state and the list; one that it takes is open or answered."""
+    """What the state does not take is rejected with the state and the list; the rest is open or answered."""
     story = in_state(state)
 
     story.command(command, **EXAMPLES[command])
@@ -156,7 +155,9 @@ def test_the_walk_knows_every_leg_stimulus() -> None:
 
 def test_a_hang_up_is_pending_until_it_is_reported() -> None:
     """What is asked of Twilio stays in the state until a report names it."""
-    story = connected().command("call.add", to=OTHER).twilio_does(CreateParticipant).command("call.remove", leg="third-1")
+    story = (
+        connected().command("call.add", to=OTHER).twilio_does(CreateParticipant).command("call.remove", leg="third-1")
+    )
     hang_up = story.pending(HangUp)
 
     story.twilio_does(HangUp)
