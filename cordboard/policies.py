@@ -120,7 +120,7 @@ def _read_supervision(value: object) -> Read | None:
 _AUDIO = _Rule('an http(s) URL, or { say = "…" }', _read_audio)
 RULES: dict[str, _Rule] = {
     "route": _Rule('"wait", a list of targets, "queue:NAME", "app:AP…?…" or "conversation:IS…"', _read_route),
-    "max_wait_s": _seconds(1),
+    "max_wait_s": _seconds(0),
     "max_wait": _Rule('"voicemail", "announce_end" or a target', _read_max_wait),
     "wait_audio": _AUDIO,
     "hold_audio": _AUDIO,

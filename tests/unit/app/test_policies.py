@@ -1,0 +1,134 @@
+"""The policy file: every key checked, and what is not there yet refused with those words."""
+
+from pathlib import Path
+
+import pytest
+
+from cordboard.errors import SettingsError
+from cordboard.policies import AVAILABLE, RULES, read_policies
+from schemas.policy import DEFAULT_POLICY, Policies, Policy
+
+
+def read(tmp_path: Path, text: str) -> Policies:
+    """The policies of a file with this text."""
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    return read_policies(file)
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    """What is said about a file with this text."""
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, text)
+    return str(refused.value)
+
+
+def test_the_keys_are_those_of_a_policy() -> None:
+    """There is a rule for every field of `Policy`, and none besides."""
+    assert list(RULES) == list(Policy.__struct_fields__)
+    assert set(AVAILABLE) <= set(RULES)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    """Nothing said means nothing changed."""
+    assert read(tmp_path, "") == Policies()
+
+
+def test_every_default_may_be_written_down(tmp_path: Path) -> None:
+    """A key at its default is accepted whether its behaviour is there yet or not."""
+    text = """[defaults]
+route = "wait"
+max_wait_s = 300
+max_wait = "announce_end"
+ring_timeout_s = 20
+hold_reminder_s = 0
+hold_max_s = 0
+orphan = ["recall", "announce_end"]
+orphan_grace_s = 30
+consult_limit_s = 0
+abandoned_consult_s = 30
+customer_left = "end"
+wrap_up_s = 0
+machine = "off"
+recording = "off"
+max_pause_s = 120
+supervision = { monitor = ["*"], coach = ["*"], barge = ["*"] }
+"""
+    assert read(tmp_path, text).defaults == DEFAULT_POLICY
+
+
+def test_a_number_overrides_the_defaults_of_the_file(tmp_path: Path) -> None:
+    """What a number's table leaves out comes from `[defaults]`, what that leaves out from the built-in defaults."""
+    policies = read(
+        tmp_path,
+        '[defaults]\nmax_wait_s = 60\nwrap_up_s = 5\n["+15550100"]\nroute = ["client:alice", "phone:+15550122"]\n'
+        'wrap_up_s = 9\nmachine = "hang_up"\nwait_audio = "https://example.com/a.mp3"\n',
+    )
+
+    own = policies.of("+15550100")
+    assert own.route == ("client:alice", "phone:+15550122")
+    assert (own.max_wait_s, own.wrap_up_s, own.machine) == (60, 9, "hang_up")
+    assert own.wait_audio == "https://example.com/a.mp3"
+    assert policies.of("+15550199") == Policy(max_wait_s=60, wrap_up_s=5)
+
+
+def test_a_single_target_is_a_route(tmp_path: Path) -> None:
+    """One target needs no list."""
+    assert read(tmp_path, '[defaults]\nroute = "client:alice"\n').defaults.route == ("client:alice",)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("colour = 1", "colour = 1 is unknown: allowed are route,"),
+        ('max_wait_s = "long"', 'max_wait_s = "long": allowed is whole seconds, 0 to 86400'),
+        ("max_wait_s = true", "max_wait_s = True: allowed is whole seconds"),
+        ("ring_timeout_s = 0", "ring_timeout_s = 0: allowed is whole seconds, 1 to 600"),
+        ('route = "alice"', 'allowed is "wait", a list of targets'),
+        ("route = []", 'allowed is "wait", a list of targets'),
+        ('route = ["client:a", "queue:b"]', 'allowed is "wait", a list of targets'),
+        ('orphan = ["forget"]', "allowed is a list of"),
+        ('orphan = ["announce_end", "recall"]', 'nothing comes after "announce_end"'),
+        ('orphan = ["recall", "recall"]', "names one twice"),
+        ('customer_left = "stay"', 'allowed is "end" or "keep_agents"'),
+        ('hold_audio = "music"', "allowed is an http(s) URL"),
+        ('hold_max = "alert"', "hold_max_s is 0"),
+        ("supervision = { listen = [] }", "allowed is { monitor"),
+    ],
+)
+def test_what_is_not_allowed_is_told_with_key_value_and_what_is(tmp_path: Path, line: str, told: str) -> None:
+    """A bad key, value or contradiction stops the start."""
+    message = refusal(tmp_path, f"[defaults]\n{line}\n")
+
+    assert "[defaults]" in message
+    assert told in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'route = "queue:sales"',
+        'route = "conversation:IS' + "0" * 32 + '"',
+        'max_wait = "voicemail"',
+        'whisper = { say = "hello" }',
+        'wait_audio = { say = "hello" }',
+        "hold_reminder_s = 30",
+        'orphan = ["requeue"]',
+        "consult_limit_s = 30",
+        'machine = "voicemail_message"',
+        'recording = "from_start"',
+        'supervision = { monitor = ["client:*"] }',
+    ],
+)
+def test_what_the_engine_does_not_honour_yet_is_refused_honestly(tmp_path: Path, line: str) -> None:
+    """A value of the contract whose behaviour is not there is never taken in silence."""
+    assert "is not available in this version: available is " in refusal(tmp_path, f"[defaults]\n{line}\n")
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """One message for the whole file."""
+    message = refusal(tmp_path, '[defaults]\nroute = 1\n["+15550100"]\nmachine = 2\n[sales]\nroute = "wait"\n')
+
+    assert "[defaults] route = 1" in message
+    assert '["+15550100"] machine = 2' in message
+    assert "[sales] is no table of this file" in message
