@@ -63,7 +63,6 @@ class Bench:
     def __init__(self, log: Log, services: ActionServices) -> None:
         self.log = log
         self._services = services
-        self._read = 0
 
     async def take(self, owner: str = "worker") -> ActionPartition:
         """Claim the ledger and restore a new owner of the partition."""
@@ -90,9 +89,9 @@ class Bench:
     async def reports(self, count: int, within_s: float = 8.0) -> list[ActionReport]:
         """The reports in the inbox, once there are `count` of them."""
         async with asyncio.timeout(within_s):
-            while len(found := await self._reports()) < count:
+            while len(found := await self.in_order()) < count:
                 await asyncio.sleep(0.002)
-        return found
+        return sorted(found, key=lambda report: report.at)
 
     async def records(self, topic: Topic, start: int = 0, partition: int = PARTITION) -> Sequence[Record]:
         """Everything in a partition from `start` on."""
@@ -105,7 +104,15 @@ class Bench:
                 found.extend(await reader.poll(0.2))
         return found
 
-    async def _reports(self) -> list[ActionReport]:
+    async def outcomes(self, count: int, within_s: float = 8.0) -> set[str]:
+        """The ids of the reports in the inbox, once there are `count` different ones; a repeated report counts once."""
+        async with asyncio.timeout(within_s):
+            while len(found := {report.id for report in await self.in_order()}) < count:
+                await asyncio.sleep(0.002)
+        return found
+
+    async def in_order(self) -> list[ActionReport]:
+        """The reports in the inbox, those of one call in their order there."""
         found: list[ActionReport] = []
         for partition, bounds in (await self.log.bounds(Topic.INBOX)).items():
             if bounds.end:
@@ -113,7 +120,7 @@ class Bench:
                     inbox = decode_inbox(record.value or b"")
                     assert isinstance(inbox, ActionReport)
                     found.append(inbox)
-        return sorted(found, key=lambda report: report.at)
+        return found
 
 
 @asynccontextmanager
