@@ -14,7 +14,7 @@ FROM python:3.11-slim-bookworm
 ENV PATH=/opt/cordboard/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --uid 10001 --home-dir /var/lib/cordboard --create-home cordboard
 COPY --from=build /opt/cordboard /opt/cordboard
-# The ingress' spool and the SQLite journal lie in .cordboard below this folder: mount a volume here to keep them.
+# The SQLite journal lies in .cordboard below this folder: mount a volume here to run without Kafka.
 WORKDIR /var/lib/cordboard
 USER cordboard
 EXPOSE 8080 8081
