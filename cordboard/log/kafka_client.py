@@ -229,6 +229,12 @@ def is_dead(producer: AIOKafkaProducer) -> bool:
     return task is not None and bool(task.done())
 
 
+async def count_partitions(consumer: AIOKafkaConsumer, name: str) -> int:
+    """How many partitions a topic has. Raises `UnknownTopicOrPartitionError`."""
+    await consumer._client._wait_on_metadata(name)  # noqa: SLF001
+    return len(consumer.partitions_for_topic(name) or ())
+
+
 def generation_of(consumer: AIOKafkaConsumer) -> tuple[str, int]:
     """Member id and generation of a group's member."""
     coordinator = consumer._coordinator  # noqa: SLF001

@@ -119,7 +119,9 @@ class Publisher:
         self._closed = True
         sending = {lane.sending for lane in self._lanes.values() if lane.sending is not None}
         if sending:
-            await asyncio.wait(sending, timeout=self._settings.times.close_s)
+            _, late = await asyncio.wait(sending, timeout=self._settings.times.close_s)
+            for task in late:
+                task.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -170,9 +172,13 @@ class Publisher:
             if not calls:
                 calls.extend(call for _, call in lane.waiting)
                 lane.waiting.clear()
-        for call in calls:
-            call.entry_done(error)
-        self._room.leave(len(calls))
+        except asyncio.CancelledError:
+            error = LogUnavailableError(f"{doing}: closed before it was acknowledged")
+            raise
+        finally:
+            for call in calls:
+                call.entry_done(error)
+            self._room.leave(len(calls))
         self._note(error)
 
     def _note(self, error: LogError | None) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.kafka_client import (
+    count_partitions,
     make_reader,
     place,
     stop_consumer,
@@ -58,8 +59,7 @@ class Asker:
             self._consumer = make_reader(self._settings)
             await self._consumer.start()
         name = topic_name(self._settings, topic)
-        await self._consumer._client._wait_on_metadata(name)  # noqa: SLF001 as `_wait_topics` does; pinned by a test
-        require_partitions(self._settings, topic, len(self._consumer.partitions_for_topic(name) or ()))
+        require_partitions(self._settings, topic, await count_partitions(self._consumer, name))
         places = [place(self._settings, topic, p) for p in range(self._settings.partitions)]
         first, end = await asyncio.gather(self._consumer.beginning_offsets(places), self._consumer.end_offsets(places))
         return {tp.partition: Bounds(earliest=first[tp], end=end[tp]) for tp in places}

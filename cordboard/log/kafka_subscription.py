@@ -68,13 +68,13 @@ class KafkaSubscription:
         self._beat_at = self._moved_at = 0.0
         self._stalls = 0
         self._joined = False
+        self._revoking = asyncio.Lock()
 
     async def poll(self, timeout_s: float, max_records: int = 500) -> Mapping[int, Sequence[Record]]:
         """See `Subscription`. Raises `LogUnavailableError` with what has just gone wrong; polling on is right."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
-            if self._errors:
-                raise self._errors.pop(0)
+            self._raise_errors()
             if found := self._take(max_records):
                 return found
             self._news.clear()
@@ -148,8 +148,9 @@ class KafkaSubscription:
         self._sought.clear()
         self._paused.clear()
         self._buffer.clear()
-        if lost:
-            await self._listener.on_revoked(lost)
+        async with self._revoking:  # whoever comes second waits until the first has been let go of
+            if lost:
+                await self._listener.on_revoked(lost)
 
     async def assigned(self, places: Iterable[TopicPartition]) -> None:
         """Pause what was assigned, and give it a position so that nobody goes looking for one (T8, T11)."""
@@ -208,7 +209,9 @@ class KafkaSubscription:
             if idle_s >= self._settings.times.stall_s:
                 self._moved_at += self._settings.times.stall_s / 3
                 with contextlib.suppress(LogUnavailableError):  # no answer is no proof of a stall
-                    if (partition := await self._find_stalled()) is not None:
+                    async with within(self._settings.times.ask_s * 2, "looking for a stall"):
+                        partition = await self._find_stalled()
+                    if partition is not None:
                         return self._note_stall(partition)
 
     async def _find_stalled(self) -> int | None:
@@ -278,6 +281,13 @@ class KafkaSubscription:
         if self._broken is not None and not self._broken.done():
             self._broken.set_result(str(error))
 
+    def _raise_errors(self) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        if self._serving is not None and self._serving.done() and not self._serving.cancelled():
+            self._serving.result()
+            raise LogError(f"group {self._kafka_group}: nobody keeps its consumer at work any more")
+
     def _take(self, max_records: int) -> dict[int, Sequence[Record]]:
         found: dict[int, Sequence[Record]] = {}
         for partition in [p for p in self._buffer if p not in self._paused]:
@@ -316,6 +326,8 @@ class KafkaSubscription:
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait({self._serving})
+            if self._consumer is not None:  # it was cancelled while it laid one aside
+                await self._lay_aside(self._consumer)
             if not self._serving.cancelled() and (failed := self._serving.exception()) is not None:
                 raise failed
 

@@ -62,7 +62,8 @@ class OwnerStatus(msgspec.Struct, frozen=True):
 class OwnerLimits(msgspec.Struct, frozen=True):
     """Bounds of the loop; times in seconds.
 
-    A partition is paused at `backlog` records that it has not begun to handle, and resumed at half of that.
+    A partition is paused at `backlog` records that it has not begun to handle, and resumed at half of that. Claims are
+    renewed now and then, because brokers forget a producer that has been idle for a day (reliability.md 2.3).
     """
 
     backlog: int = 1000
@@ -74,3 +75,5 @@ class OwnerLimits(msgspec.Struct, frozen=True):
     retry_max_s: float = 15.0
     rejoin_after_s: float = 3.0
     rejoin_max_s: float = 60.0
+    renew_every_s: float = 43_200.0
+    takes_at_once: int = 8

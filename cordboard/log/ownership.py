@@ -44,6 +44,7 @@ class Owner:
         self._factory = factory
         self._name = name
         self._limits = limits or OwnerLimits()
+        self._turns = asyncio.Semaphore(self._limits.takes_at_once)
         self._tenures: dict[int, Tenure] = {}
         self._subscribed: asyncio.Future[Subscription] | None = None
         self._committed: dict[int, int] = {}
@@ -93,6 +94,7 @@ class Owner:
                     factory=self._factory,
                     name=self._name,
                     limits=self._limits,
+                    turns=self._turns,
                 )
                 self._tenures[partition] = tenure
                 tenure.begin()

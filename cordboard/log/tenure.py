@@ -5,6 +5,7 @@ true. Taking anew needs a fresh heartbeat; after a fence, a new assignment. Who 
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
@@ -44,6 +45,7 @@ class Tenure:
         factory: Callable[[int], Owned],
         name: str,
         limits: OwnerLimits,
+        turns: asyncio.Semaphore,
     ) -> None:
         self.partition = partition
         self.phase = Phase.TAKING
@@ -56,6 +58,7 @@ class Tenure:
         self._factory = factory
         self._name = name
         self._limits = limits
+        self._turns = turns
         self._owned: Owned | None = None
         self._fenced: FencedPartition | None = None
         self._backlog: deque[Sequence[Record]] = deque()
@@ -64,7 +67,7 @@ class Tenure:
         self._sub: Subscription | None = None
         self._lost: PositionLostError | None = None
         self._wake = asyncio.Event()
-        self._ending = False
+        self._ending = asyncio.Event()
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
         self._bound = _log.bind(owner=name, topic=self._source.value, partition=partition)
@@ -95,7 +98,7 @@ class Tenure:
 
     async def end(self) -> int | None:
         """Finish the batch in hand, let go, and return what may be committed. Bounded by twice `drain_s`."""
-        self._ending = True
+        self._ending.set()
         self._wake.set()
         was_live = self.phase is Phase.LIVE
         if self._task is not None:
@@ -113,11 +116,13 @@ class Tenure:
         return covered
 
     async def _run(self) -> None:
-        while not self._ending:
+        while not self._ending.is_set():
             try:
-                await self._take()
+                async with self._turns:
+                    await self._take()
                 await self._feed()
-                return
+                if not self._ending.is_set():
+                    self._renew()
             except FencedError as error:
                 self._stop(Phase.FENCED, error)
             except LogError as error:
@@ -125,17 +130,27 @@ class Tenure:
             except Exception as error:  # noqa: BLE001 loud below: logged with its trace, in the status, retried
                 self._bound.exception("ownership.work_failed", position=self.position)
                 self._stop(Phase.FAILED, error)
+            if self._ending.is_set():
+                return  # `end` discards
             await self._discard()
             if self.phase is Phase.FENCED:
                 return
-            await self._wait_to_retake()
+            if self.phase is Phase.FAILED:
+                await self._wait_to_retake()
+
+    def _renew(self) -> None:
+        """Take the partition anew for no other reason than that the claim is old."""
+        self.phase = Phase.TAKING
+        self._backlog.clear()
+        self._waiting = 0
+        self._bound.info("ownership.claim_renewed", position=self.position)
 
     def _stop(self, phase: Phase, error: Exception) -> None:
         self.phase = phase
         self.reason = str(error) if isinstance(error, CordboardError) else repr(error)
         self._backlog.clear()
         self._waiting = 0
-        level = self._bound.info if self._ending else self._bound.error
+        level = self._bound.info if self._ending.is_set() else self._bound.error
         level("ownership.partition_stopped", phase=phase.value, position=self.position, reason=self.reason)
 
     async def _take(self) -> None:
@@ -173,10 +188,11 @@ class Tenure:
         watch = asyncio.create_task(owned.watch()) if isinstance(owned, Watched) else None
         if watch is not None:
             watch.add_done_callback(lambda _: self._wake.set())
+        renew_at = asyncio.get_running_loop().time() + self._limits.renew_every_s
         try:
-            while not self._ending:
+            while not self._ending.is_set() and asyncio.get_running_loop().time() < renew_at:
                 self._raise_failure(watch)
-                records = await self._next_batch()
+                records = await self._next_batch(renew_at)
                 if records:
                     await owned.handle(records)
                     self._attempts = 0
@@ -194,11 +210,13 @@ class Tenure:
             watch.result()
             raise RuntimeError("the background work of a partition ended without an error")
 
-    async def _next_batch(self) -> Sequence[Record]:
-        """Whole polls, put together up to a batch; none when woken for another reason."""
+    async def _next_batch(self, until: float) -> Sequence[Record]:
+        """Whole polls, put together up to a batch; none when woken for another reason, or when it is `until`."""
         if not self._backlog:
             self._wake.clear()
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._wake.wait()
             if not self._backlog:
                 return ()
         batch = self._backlog.popleft()
@@ -210,14 +228,14 @@ class Tenure:
         return merged
 
     def _resume_when_drained(self, sub: Subscription) -> None:
-        if self._paused and self._waiting <= self._limits.backlog // 2 and not self._ending:
+        if self._paused and self._waiting <= self._limits.backlog // 2 and not self._ending.is_set():
             self._paused = False
             sub.resume((self.partition,))
 
     async def _wait_to_retake(self) -> None:
         """Back off, doubling up to a bound, and go on once the group's word for our holding the partition is fresh."""
         sub = await self._subscription()
-        while not self._ending:
+        while not self._ending.is_set():
             delay = min(self._limits.retry_max_s, self._limits.retry_min_s * 2 ** min(self._attempts, 16))
             self._attempts += 1
             await asyncio.sleep(delay)  # the back-off itself; a revocation cancels it
