@@ -109,6 +109,7 @@ class EventBus:
     def __init__(self, bound: int) -> None:
         self.journal: Journal[Event] = Journal(bound)
         self._subscribers: set[Subscriber] = set()
+        self._readers: set[asyncio.Task[object]] = set()
 
     def publish(self, event: Event) -> None:
         """Record the event and offer it to all subscribers without waiting."""
@@ -123,8 +124,18 @@ class EventBus:
     def subscribe(self) -> Iterator[Subscriber]:
         """Receive events for the length of the ``with`` block."""
         subscriber = Subscriber()
+        reader = asyncio.current_task()
         self._subscribers.add(subscriber)
+        if reader is not None:
+            self._readers.add(reader)
         try:
             yield subscriber
         finally:
             self._subscribers.discard(subscriber)
+            if reader is not None:
+                self._readers.discard(reader)
+
+    def close(self) -> None:
+        """Cancel the tasks that read: a stream never ends by itself."""
+        for reader in [*self._readers]:
+            reader.cancel()

@@ -84,6 +84,14 @@ def dial(world: World, call: Call) -> None:
     log.info("emulator.call_placed", call_sid=call.sid, to=mask(call.to), direction=call.direction.value)
     world.tell("call.queued", call, to=call.to, from_=call.from_)
     call.script = world.spawn(_leg(world, call, delay_s), f"leg {call.sid}")
+    if call.participant is not None:
+        call.participant.gone.add_done_callback(lambda _: _give_up(world, call))
+
+
+def _give_up(world: World, call: Call) -> None:
+    """A leg whose conference has ended stops ringing; a joined one is hung up by its own script."""
+    if call.live and call.answered_at is None:
+        calls.finish(world, call, CallStatus.CANCELED, RING_TIMEOUT_SIP)
 
 
 def _take_slot(world: World, account_sid: str) -> float:

@@ -31,6 +31,7 @@ def create_app(config: EmulatorConfig, clock: Clock | None = None) -> web.Applic
     routes.add(app)
     control.add(app)
     app.cleanup_ctx.append(_life)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -40,6 +41,10 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
     yield
     await world.close()
     await world.exchanger.close()
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[WORLD].events.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,9 @@ async def _answer(request: web.Request, handler: Handler, entry: RestRequest) ->
         return _error(world, not_found(request.path))
     except web.HTTPMethodNotAllowed:
         return _error(world, RestError(405, 20004, f"Method {request.method} is not allowed here"))
+    except Exception:
+        world.crashes += 1
+        raise
 
 
 async def _form(request: web.Request) -> Form:

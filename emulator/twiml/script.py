@@ -12,6 +12,7 @@ from emulator.entities import (
     Call,
     CallStatus,
     Conference,
+    Departure,
     JoinOptions,
     Participant,
     RecordingWish,
@@ -127,13 +128,29 @@ async def _dial(world: World, call: Call, document: Document, verb: Dial) -> Sou
     conference.join(world, participant)
     limit = world.clock.call_later(verb.time_limit_s, lambda: calls.hang_up(world, call))
     try:
-        departure = await asyncio.shield(participant.gone)  # cancelling a script cancels what it awaits
+        departure = await _stay(world, call, participant, verb)
     finally:
         limit.cancel()
     if departure.kicked and not world.switches.u17_kicked_twiml_leg_continues:
         calls.hang_up(world, call)
         return None
     return _action(document, verb.action, verb.method, DialCallStatus="answered", DialBridged="true")
+
+
+async def _stay(world: World, call: Call, participant: Participant, verb: Dial) -> Departure:
+    """Wait until the participant is out of the conference; with hangupOnStar a * takes it out."""
+    # Shielded: cancelling a script cancels what it awaits, and others wait for the same future.
+    if not verb.hangup_on_star:
+        return await asyncio.shield(participant.gone)
+    _drain(call)
+    star = world.spawn(_key(call, "*"), "star")
+    try:
+        await asyncio.wait({star, participant.gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        star.cancel()
+    if not participant.gone.done():
+        conference.leave(world, participant, Departure("participant_hung_up", CallStatus.IN_PROGRESS))
+    return participant.gone.result()
 
 
 def _take_place(world: World, call: Call, room: Conference, options: JoinOptions) -> Participant:

@@ -158,7 +158,7 @@ async def test_conference_recording(bench: Bench, vector: str, event: str) -> No
 
 async def test_machine_detection_callback(bench: Bench) -> None:
     """An AMD callback has four fields and no parties."""
-    await bench.person(TARGET, answer="machine")
+    await bench.person(TARGET, answer="machine", ring_s=0.0)
     form = {"MachineDetection": "Enable", "AmdStatusCallback": bench.url("/amd")}
     await bench.agent_in("room-1", TARGET, **form)
     await bench.until(lambda: bench.site.got("/amd"), "the verdict")
