@@ -5,7 +5,6 @@ not UTF-8 are kept as surrogate escapes, from which the signature's bytes come b
 them for the record. What the fields mean is `ingress.webhooks`' business.
 """
 
-from collections.abc import Iterable
 from urllib.parse import unquote
 
 Pairs = list[tuple[str, str]]
@@ -14,29 +13,42 @@ MAX_FIELDS = 512
 """Fields of one form. Twilio's largest have some sixty."""
 
 _CACHE_SIZE = 8192
-_CACHED_LENGTH = 64
+_CACHED_LENGTH = 96
 
 
 class TooManyFieldsError(ValueError):
     """A form with more than `MAX_FIELDS` fields."""
 
 
-class _Unquoted(dict[str, str]):
-    """Text by its quoted form. Twilio sends the same names, places and numbers again and again.
+class _Parsed(dict[str, tuple[str, str]]):
+    """Name and value by the field as it came. A call's callbacks repeat most of their fields, and so do calls.
 
-    Bounded: it is emptied when it is full, and long values (tokens, URLs) are never kept.
+    Bounded: when it is full the older half of what is known is forgotten; long fields (tokens, URLs) are never kept.
     """
 
-    def __missing__(self, quoted: str) -> str:
-        text = unquote(quoted.replace("+", " "), errors="surrogateescape")
-        if len(quoted) <= _CACHED_LENGTH:
-            if len(self) >= _CACHE_SIZE:
+    def __init__(self) -> None:
+        self._older: dict[str, tuple[str, str]] = {}
+
+    def __missing__(self, field: str) -> tuple[str, str]:
+        pair = self._older.get(field) or _pair(field)
+        if len(field) <= _CACHED_LENGTH:
+            if len(self) >= _CACHE_SIZE // 2:
+                self._older = self.copy()
                 self.clear()
-            self[quoted] = text
-        return text
+            self[field] = pair
+        return pair
 
 
-_unquoted = _Unquoted()
+def _pair(field: str) -> tuple[str, str]:
+    name, _, value = field.partition("=")
+    return _unquoted(name), _unquoted(value)
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="surrogateescape")
+
+
+_parsed = _Parsed()
 
 
 def parse_form(body: bytes) -> Pairs:
@@ -48,25 +60,19 @@ def parse_form(body: bytes) -> Pairs:
 
 def parse_text(text: str) -> Pairs:
     """The fields of a query or of a form that has been decoded to text (with surrogate escapes)."""
-    pairs = []
-    for field in text.split("&"):
-        if field:
-            name, _, value = field.partition("=")
-            if "%" in field or "+" in field:
-                name, value = _unquoted[name], _unquoted[value]
-            pairs.append((name, value))
-    return pairs
+    return [_parsed[field] for field in text.split("&") if field]
 
 
-def readable(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def readable(pairs: Pairs, *, ascii_only: bool = False) -> dict[str, str]:
     """Fields by name as Unicode text; of a repeated name the first value. What was not UTF-8 becomes U+FFFD.
 
-    Twilio does not repeat names in voice callbacks; the bytes of a form that does are signed all the same.
+    `ascii_only`: the caller knows that all of them are ASCII. Twilio does not repeat names in voice callbacks; the
+    bytes of a form that does are signed all the same.
     """
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        fields.setdefault(_text(name), _text(value))
-    return fields
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        fields.update(reversed(pairs))
+    return fields if ascii_only else {_text(name): _text(value) for name, value in fields.items()}
 
 
 def _text(text: str) -> str:

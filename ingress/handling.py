@@ -34,6 +34,18 @@ _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
 
 
+class _Meter:
+    """The metrics of one route, looked up once."""
+
+    def __init__(self, label: str) -> None:
+        self.received = metrics.WEBHOOKS_RECEIVED.labels(label)
+        self.seconds = metrics.WEBHOOK_SECONDS.labels(label)
+
+
+_METERS: dict[Route | None, _Meter] = {None: _Meter("none"), **{route: _Meter(route.value) for route in Route}}
+_DURABLE = {source: metrics.WEBHOOKS_DURABLE.labels(source.value) for source in SOURCES.values()}
+
+
 class Ingress:
     """Handles the requests of one public URL."""
 
@@ -50,14 +62,14 @@ class Ingress:
         """The answer to any request, on any path."""
         began = time.perf_counter()
         route = self._routes.get(request.raw_path.partition("?")[0])
-        label = route.value if route else "none"
-        metrics.WEBHOOKS_RECEIVED.labels(label).inc()
+        meter = _METERS[route]
+        meter.received.inc()
         self._in_flight += 1
         try:
             return await self._guarded(request, route)
         finally:
             self._in_flight -= 1
-            metrics.WEBHOOK_SECONDS.labels(label).observe(time.perf_counter() - began)
+            meter.seconds.observe(time.perf_counter() - began)
 
     async def _guarded(self, request: web.BaseRequest, route: Route | None) -> web.Response:
         try:
@@ -191,7 +203,7 @@ class Ingress:
 
     async def _record(self, webhook: Webhook) -> None:
         await self._recorder.record(webhook)
-        metrics.WEBHOOKS_DURABLE.labels(webhook.source.value).inc()
+        _DURABLE[webhook.source].inc()
 
     async def _set_aside(self, incoming: Incoming, why: UnplaceableError) -> None:
         """A dead letter. `source_topic` says that it came from no topic; `target` has the query, for a redrive."""

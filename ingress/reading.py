@@ -5,11 +5,10 @@ What it refuses is no form of Twilio's. Whether Twilio sent it is `signature.py`
 """
 
 import asyncio
-from functools import cached_property
 
 from aiohttp import web
 
-from ingress.forms import Pairs, TooManyFieldsError, parse_form, parse_text, readable
+from ingress.forms import TooManyFieldsError, parse_form, parse_text, readable
 from ingress.signature import check_body, joined_fields
 
 MAX_BODY_BYTES = 65_536
@@ -26,30 +25,25 @@ class RefusedError(Exception):
 
 
 class Incoming:
-    """One request: its raw target, its body as it came, and the fields that Twilio signs besides the URL."""
+    """One request: its raw target, its body as it came, the fields that Twilio signs besides the URL, and all fields.
+
+    `signed_fields` is the form as it is signed: empty for GET, whose fields stand in the URL, and for what is no form.
+    `fields` are Twilio's: the form, or the query of a GET.
+    """
 
     def __init__(self, method: str, target: str, body: bytes, *, is_form: bool) -> None:
         self.method = method
         self.target = target
-        self.path, _, self._raw_query = target.partition("?")
+        self.path, _, query = target.partition("?")
+        self.query = readable(parse_text(query)) if query else {}
         self.body = body
         self.is_form = is_form
-        self._pairs: Pairs = parse_form(body) if is_form and method != "GET" else []
-
-    @property
-    def signed_fields(self) -> str:
-        """The form as it is signed; empty for GET, whose fields stand in the URL."""
-        return joined_fields(self._pairs)
-
-    @cached_property
-    def query(self) -> dict[str, str]:
-        """The fields of the URL."""
-        return readable(parse_text(self._raw_query)) if self._raw_query else {}
-
-    @cached_property
-    def fields(self) -> dict[str, str]:
-        """Twilio's fields: the form, or the query of a GET."""
-        return self.query if self.method == "GET" else readable(self._pairs)
+        if method == "GET":
+            self.signed_fields, self.fields = "", self.query
+        else:
+            pairs = parse_form(body) if is_form else []
+            self.signed_fields = joined_fields(pairs)
+            self.fields = readable(pairs, ascii_only=self.signed_fields.isascii())
 
     @property
     def body_is_signed(self) -> bool:
@@ -78,7 +72,7 @@ async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
         raise RefusedError(413, "size")
     try:
         if request.content.is_eof():
-            return _bounded(await request.read())
+            return _bounded(request.content.read_nowait())
         async with asyncio.timeout(timeout_s):
             return _bounded(await request.read())
     except web.HTTPRequestEntityTooLarge as error:

@@ -6,6 +6,7 @@ nobody else would notice.
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 
 from cordboard import metrics
 from cordboard.errors import LogError
@@ -13,6 +14,8 @@ from cordboard.log.port import Entry, Log
 from schemas.codec import encode
 from schemas.records import Command, Webhook
 from schemas.topics import Topic, partition_of
+
+_KNOWN_CALLS = 16_384
 
 
 class NotDurableError(LogError):
@@ -24,21 +27,20 @@ class Recorder:
 
     def __init__(self, log: Log, ack_timeout_s: float) -> None:
         self._log = log
+        self._partition_of = lru_cache(_KNOWN_CALLS)(lambda key: partition_of(key, log.partitions))
         self._ack_timeout_s = ack_timeout_s
 
     async def record(self, record: Webhook | Command) -> None:
         """Durable in the call's inbox when it returns. Raises `NotDurableError`."""
         key = record.call_id.encode()
-        await self._publish(Topic.INBOX, Entry(partition_of(key, self._log.partitions), key, encode(record)))
+        await self._publish(Topic.INBOX, Entry(self._partition_of(key), key, encode(record)))
 
     async def set_aside(self, key: str, value: bytes, reason: str, headers: Mapping[str, str]) -> None:
         """Durable among the dead letters, with the bytes as they came. Raises `NotDurableError`."""
         raw_key = key.encode("utf-8", "replace")
         every = {"reason": reason, **headers}
         encoded = tuple((name, text.encode("utf-8", "replace")) for name, text in every.items())
-        await self._publish(
-            Topic.DEAD_LETTERS, Entry(partition_of(raw_key, self._log.partitions), raw_key, value, encoded)
-        )
+        await self._publish(Topic.DEAD_LETTERS, Entry(self._partition_of(raw_key), raw_key, value, encoded))
         metrics.DEAD_LETTERS.labels(reason).inc()
 
     async def _publish(self, topic: Topic, entry: Entry) -> None:

@@ -15,7 +15,7 @@ against replays is the record's id and the sequence numbers (reliability.md 4.2)
 
 import hmac
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -80,8 +80,11 @@ def signing_urls(url: str) -> tuple[str, ...]:
     return tuple(urls.of(parts.path + query))
 
 
-def joined_fields(pairs: Iterable[tuple[str, str]]) -> str:
+def joined_fields(pairs: Sequence[tuple[str, str]]) -> str:
     """Form fields as they are signed: sorted by name, then value; the same pair once (as Twilio's SDKs do)."""
+    by_name = dict(pairs)
+    if len(by_name) == len(pairs):
+        return "".join([name + by_name[name] for name in sorted(by_name)])
     return "".join([name + value for name, value in sorted(set(pairs))])
 
 

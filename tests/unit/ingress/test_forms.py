@@ -68,11 +68,12 @@ def test_too_many_fields_are_refused() -> None:
 
 
 def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache is emptied when it is full, and long values are never kept."""
-    cache = forms._Unquoted()  # noqa: SLF001 - the bound is the module's own affair
-    monkeypatch.setattr(forms, "_unquoted", cache)
+    """What is known is forgotten in time, and long fields are never kept."""
+    cache = forms._Parsed()  # noqa: SLF001 - the bound is the module's own affair
+    monkeypatch.setattr(forms, "_parsed", cache)
     monkeypatch.setattr(forms, "_CACHE_SIZE", 10)
     for number in range(100):
-        parse_form(f"a%20{number}=b+{number}&long={'%20' * 100}".encode())
-        assert len(cache) <= 10
-    assert all(len(quoted) <= 64 for quoted in cache)
+        fields = [("known", "a+b"), (f"a {number}", f"b{number}"), ("long", " " * 100)]
+        assert parse_form(urlencode(fields).encode()) == fields
+        assert len(cache) + len(cache._older) <= 10  # noqa: SLF001 - as above
+    assert all(len(field) <= 96 for field in [*cache, *cache._older])  # noqa: SLF001 - as above
