@@ -23,7 +23,7 @@ SOURCE = "/crm/desk-7"
 AT_MS = parse_rfc3339("2026-11-21T10:00:00Z")
 _AGENT = "client:maria"
 _OTHER_AGENT = "client:tom"
-_TRANSFER = f"{CALL}.t1"
+_TRANSFER = "transfer-1"
 
 COMMAND_DATA: dict[str, CommandData] = {
     "call.dial": commands.Dial(

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from published import validator
@@ -129,6 +129,7 @@ def test_the_rules_of_prompts_are_in_the_schema(
 
 
 @pytest.mark.parametrize("name", EVENTS)
+@settings(max_examples=15)  # for each name; events of a kind share their struct
 @given(data=st.data(), at_ms=times_ms)
 def test_every_event_that_we_write_is_valid(name: str, data: st.DataObject, at_ms: int) -> None:
     """Whatever the engine puts into an event, its schema allows."""
