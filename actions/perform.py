@@ -121,8 +121,9 @@ class Performance:
         action, deadline = self._action, self._action.deadline
         if self._pauses.now() > deadline:
             return self._too_late("deadline")
-        if not await self._gate.enter(self._pauses, deadline, creating=isinstance(action, CREATING)):
-            return self._too_late("rate_limited")
+        refused = await self._gate.enter(self._pauses, deadline, creating=isinstance(action, CREATING))
+        if refused is not None:
+            return self._too_late(refused)
         try:
             await self._intend(self._attempts + 1)
             self._pauses.require_open()

@@ -44,7 +44,7 @@ class ActionServices:
     async def __aenter__(self) -> Self:
         """Open the sessions."""
         for account in self.config.accounts:
-            gate = Gate(account.calls_per_second, self.config.concurrency)
+            gate = Gate(account.calls_per_second, self.config.concurrency, account.sid)
             self._accounts[account.sid] = (TwilioAccount(account, self.config), gate)
         return self
 

@@ -57,7 +57,7 @@ async def asked(operation: str, request: Awaitable[T]) -> tuple[T, Answer]:
     token = _exchange.set(exchange)
     try:
         value = await request
-    except (TwilioException, ValueError, TypeError, KeyError) as error:
+    except (TwilioException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RequestFailedError(operation, _refusal(exchange.answer)) from error
     finally:
         _exchange.reset(token)

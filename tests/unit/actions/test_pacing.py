@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actions.gate import Gate
+from actions.breaker import WINDOW, Breaker
+from actions.gate import RATE_LIMITED, UNAVAILABLE, Gate
 from actions.heard import Answer, Silence
 from actions.pacing import Concurrency, concurrency_of, pace_of
 from actions.pause import GivenUpError, Pauses
@@ -88,29 +89,29 @@ async def test_the_door_lets_in_as_many_as_there_is_room_for() -> None:
     """Who does not get in waits for somebody to leave."""
     gate, pauses = Gate(0, 2), Pauses(system_clock)
     deadline = system_clock() + 5000
-    assert await gate.enter(pauses, deadline, creating=False)
-    assert await gate.enter(pauses, deadline, creating=False)
+    assert await gate.enter(pauses, deadline, creating=False) is None
+    assert await gate.enter(pauses, deadline, creating=False) is None
     third = asyncio.create_task(gate.enter(pauses, deadline, creating=False))
     await asyncio.sleep(0)
     assert not third.done()
     gate.leave()
-    assert await third
+    assert await third is None
 
 
 async def test_waiting_at_the_door_ends_with_the_deadline() -> None:
     """A full house until the deadline: not let in, and the next one is."""
     gate, pauses = Gate(0, 1), Pauses(system_clock)
-    assert await gate.enter(pauses, system_clock() + 5000, creating=False)
-    assert not await gate.enter(pauses, system_clock() + 20, creating=False)
+    assert await gate.enter(pauses, system_clock() + 5000, creating=False) is None
+    assert await gate.enter(pauses, system_clock() + 20, creating=False) == RATE_LIMITED
     gate.leave()
-    assert await gate.enter(pauses, system_clock() + 20, creating=False)
+    assert await gate.enter(pauses, system_clock() + 20, creating=False) is None
 
 
 async def test_a_given_up_partition_leaves_the_door() -> None:
     """Waiting ends at once when the partition is given up, and no place is lost by it."""
     gate, ours, theirs = Gate(0, 1), Pauses(system_clock), Pauses(system_clock)
     deadline = system_clock() + 5000
-    assert await gate.enter(theirs, deadline, creating=False)
+    assert await gate.enter(theirs, deadline, creating=False) is None
     waiting = asyncio.create_task(gate.enter(ours, deadline, creating=False))
     behind = asyncio.create_task(gate.enter(theirs, deadline, creating=False))
     await asyncio.sleep(0)
@@ -118,7 +119,7 @@ async def test_a_given_up_partition_leaves_the_door() -> None:
     gate.leave()
     with pytest.raises(GivenUpError):
         await waiting
-    assert await behind
+    assert await behind is None
 
 
 async def test_the_door_narrows_after_a_429_and_learns_nothing_from_silence() -> None:
@@ -127,20 +128,62 @@ async def test_the_door_narrows_after_a_429_and_learns_nothing_from_silence() ->
     gate.heard(Silence(cause="timeout", written=True), 0)
     gate.heard(LIMITED, 0)
     deadline = system_clock() + 20
-    assert await gate.enter(pauses, deadline, creating=False)
-    assert await gate.enter(pauses, deadline, creating=False)
-    assert not await gate.enter(pauses, deadline, creating=False)
+    assert await gate.enter(pauses, deadline, creating=False) is None
+    assert await gate.enter(pauses, deadline, creating=False) is None
+    assert await gate.enter(pauses, deadline, creating=False) == RATE_LIMITED
 
 
 async def test_only_creations_are_paced() -> None:
     """The rate is for new legs: a hang-up does not wait for it, a second leg expires if it cannot begin in time."""
     gate, pauses = Gate(0.5, 10), Pauses(system_clock)
     deadline = system_clock() + 200
-    assert await gate.enter(pauses, deadline, creating=True)
-    assert not await gate.enter(pauses, deadline, creating=True)
-    assert await gate.enter(pauses, deadline, creating=False)
+    assert await gate.enter(pauses, deadline, creating=True) is None
+    assert await gate.enter(pauses, deadline, creating=True) == RATE_LIMITED
+    assert await gate.enter(pauses, deadline, creating=False) is None
 
 
 def test_a_limit_of_one_is_not_halved_away() -> None:
     """One request at a time is the least."""
     assert Concurrency(ceiling=1, limit=1.0).limited(0).limit == 1.0
+
+
+GOOD = Answer(status=200)
+REFUSED = Answer(status=404, code=20404)
+BROKEN = Answer(status=503)
+SILENT = Silence(cause="timeout", written=True)
+
+
+def after(breaker: Breaker, *heard: Answer | Silence, now_ms: float = 0) -> Breaker:
+    """The breaker after hearing these."""
+    for item in heard:
+        breaker = breaker.heard(item, now_ms)
+    return breaker
+
+
+def test_the_circuit_opens_when_half_of_twenty_fail() -> None:
+    """Nine bad ones of twenty are bad luck, ten are an outage; silence counts like a 5xx, a refusal does not."""
+    calm = after(Breaker(), *[GOOD, REFUSED] * 6, *[BROKEN] * 8)
+    assert not calm.is_open
+    assert after(calm, SILENT, BROKEN).is_open
+    assert not after(Breaker(), *[BROKEN] * (WINDOW - 1)).is_open
+
+
+def test_an_open_circuit_lets_one_through_each_second() -> None:
+    """Probes only, and a single answer closes it with a clean sheet."""
+    broken = after(Breaker(), *[BROKEN] * WINDOW, now_ms=5000)
+    assert broken.ask(5500) == (broken, 6000)
+    probing, go = broken.ask(6200)
+    assert go == 6200
+    assert probing.ask(6300)[1] == 7200
+    assert after(probing, SILENT).is_open
+    assert after(probing, GOOD) == Breaker()
+
+
+async def test_an_open_circuit_refuses_what_cannot_wait() -> None:
+    """While Twilio does not work, an action whose deadline comes before the next probe does not go."""
+    gate, pauses = Gate(0, 10), Pauses(system_clock)
+    for _ in range(WINDOW):
+        gate.heard(SILENT, system_clock())
+    assert await gate.enter(pauses, system_clock() + 100, creating=False) == UNAVAILABLE
+    gate.heard(GOOD, system_clock())
+    assert await gate.enter(pauses, system_clock() + 100, creating=False) is None
