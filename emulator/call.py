@@ -38,8 +38,16 @@ def progress(world: World, call: Call, status: CallStatus) -> None:
         call.sequence += 1
     if wanted and sequence is not None:
         fields = payloads.progress_fields(call, status, sequence, call.updated_at)
+        if status.terminal and call.record is not None:
+            fields.update(_recorded(world, call))
         target = call.progress
         world.callbacks.send("call", call.sid, target.url, target.method, fields, call.account_sid, event)
+
+
+def _recorded(world: World, call: Call) -> dict[str, str]:
+    """Return what the end of a call with ``Record=true`` tells of its recording; nothing if it was never answered."""
+    taken = [item for item in recording.of(world, call.sid) if item.wish is call.record]
+    return payloads.recorded_fields(taken[0], recording.media_url(world, taken[0])) if taken else {}
 
 
 def answer(world: World, call: Call) -> None:

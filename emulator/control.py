@@ -11,6 +11,7 @@ from aiohttp import web
 
 from emulator import call as calls
 from emulator import line, media
+from emulator.conference_events import emit
 from emulator.config import ApplicationConfig, NumberConfig
 from emulator.entities import Call, CallStatus, Conference, Participant
 from emulator.events import stream
@@ -39,6 +40,12 @@ class Digits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Keys that the party presses."""
 
     digits: str
+
+
+class Speech(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The party begins or stops to speak."""
+
+    speaking: bool
 
 
 def problem(status: int, detail: str) -> web.Response:
@@ -110,6 +117,17 @@ async def press(request: web.Request) -> web.Response:
         return problem(409, "too many digits that nothing has read")
     for digit in pressed.digits:
         call.digits.put_nowait(digit)
+    return _json({"status": "ok"})
+
+
+async def speak(request: web.Request) -> web.Response:
+    """``POST /calls/{sid}/speak`` ``{"speaking": true}``: talk detection in a conference notices the party."""
+    call, speech = _live(request), await _read(request, Speech)
+    participant = call.participant
+    if participant is None or not participant.joined:
+        return problem(409, "the call is in no conference")
+    event = "participant-speech-start" if speech.speaking else "participant-speech-stop"
+    emit(request.app[WORLD], participant.conference, event, participant)
     return _json({"status": "ok"})
 
 
@@ -308,6 +326,7 @@ def add(app: web.Application) -> None:
     router.add_post(BASE + "/calls/{sid}/hangup", hang_up)
     router.add_post(BASE + "/calls/{sid}/answer", pick_up)
     router.add_post(BASE + "/calls/{sid}/digits", press)
+    router.add_post(BASE + "/calls/{sid}/speak", speak)
     router.add_post(BASE + "/calls/{sid}/session-end", end_session)
     router.add_get(BASE + "/conferences", list_conferences)
     router.add_get(BASE + "/people", list_people)

@@ -5,8 +5,9 @@ Used for callbacks and for documents alike; knows nothing of what is asked. Refe
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote_plus, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -194,7 +195,7 @@ class Exchanger:
         if attempt.method == "GET":
             url, params = _with_query(url, params), {}
         else:
-            data = urlencode(params).encode()
+            data = encode_form(params)
             headers["Content-Type"] = FORM
         token = self._world.signing_token(attempt.account_sid)
         headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
@@ -230,10 +231,19 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     return b"".join(parts)[: MAX_BODY + 1]
 
 
+_quoted = lru_cache(maxsize=16_384)(quote_plus)
+"""Names, numbers and flags come again with every callback; quoting was a fifth of a callback's cost."""
+
+
+def encode_form(params: dict[str, str]) -> bytes:
+    """Return the fields as ``application/x-www-form-urlencoded``."""
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in params.items()]).encode()
+
+
 def _with_query(url: str, params: dict[str, str]) -> str:
     if not params:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
+    return f"{url}{'&' if '?' in url else '?'}{encode_form(params).decode()}"
 
 
 def document_error(error: ExchangeFailedError, url: str) -> DocumentError:

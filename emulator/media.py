@@ -165,7 +165,8 @@ async def _announce(world: World, room: Conference, participant: Participant | N
         told["ReasonAnnouncementFailed"] = error.detail
         emit(world, room, "announcement-fail", participant, told)
     else:
-        if room.status is not ConferenceStatus.COMPLETED:
+        still_there = participant is None or (participant.joined and not participant.gone.done())
+        if room.status is not ConferenceStatus.COMPLETED and still_there:
             emit(world, room, "announcement-end", participant, told)
 
 

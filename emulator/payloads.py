@@ -99,6 +99,15 @@ def progress_fields(call: Call, status: CallStatus, sequence: int, at: float) ->
     return fields
 
 
+def recorded_fields(recording: Recording, url: str) -> dict[str, str]:
+    """Return what a terminal callback of a call with ``Record=true`` adds (section 2.3)."""
+    return {
+        "RecordingUrl": url,
+        "RecordingSid": recording.sid,
+        "RecordingDuration": str(recording.duration_s or 0),
+    }
+
+
 def talk_seconds(call: Call) -> int:
     """Return the whole seconds between answer and end."""
     if call.answered_at is None or call.ended_at is None:

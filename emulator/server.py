@@ -58,7 +58,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """The base URL that stands for ``https://api.twilio.com``."""
-        return f"http://{self.host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - looked up, not bound to
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 @asynccontextmanager

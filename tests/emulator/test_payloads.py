@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator_bench import AGENT, CALLER, NUMBER, TARGET, Bench
+from emulator_bench import AGENT, CALLER, EVENTS, NUMBER, TARGET, Bench
 
 LINES = (Path(__file__).parents[1] / "vectors" / "payloads.jsonl").read_text().splitlines()
 VECTORS = {line["id"]: line for line in map(json.loads, LINES)}
@@ -72,6 +72,15 @@ async def test_call_completed(bench: Bench) -> None:
     assert set(bench.site.got("/cb")[0].params) == _names("status-11")
 
 
+async def test_recorded_call_completed(bench: Bench) -> None:
+    """With Record=true the end tells the recording too."""
+    form = {"To": TARGET, "From": NUMBER, "Twiml": "<Response/>", "StatusCallback": bench.url("/cb"), "Record": "true"}
+    await bench.rest("POST", "/Calls.json", form)
+    await bench.until(lambda: bench.site.got("/cb"), "the callback")
+    more = {"RecordingUrl", "RecordingSid", "RecordingDuration"}
+    assert set(bench.site.got("/cb")[0].params) == _names("status-11") | more
+
+
 async def test_inbound_completed(bench: Bench) -> None:
     """The terminal callback of an inbound number has exactly the recorded names: no SipResponseCode."""
     bench.site.pages["/in"] = "<Response><Hangup/></Response>"
@@ -97,7 +106,7 @@ async def test_unanswered_callback(bench: Bench, answer: str, status: str, code:
     assert params["SequenceNumber"] == "1", "a skipped state consumes no number"
 
 
-CONFERENCE = [name for name in VECTORS if name.startswith("conf-doc-") and "speech" not in name]
+CONFERENCE = [name for name in VECTORS if name.startswith("conf-doc-")]
 
 
 @pytest.mark.parametrize("vector", CONFERENCE)
@@ -116,8 +125,10 @@ async def _everything(bench: Bench) -> None:
     """Make a conference tell every event there is."""
     bench.site.pages["/say"] = "<Response><Say>hello</Say></Response>"
     bench.site.pages["/bad"] = 500
-    caller = await bench.caller_in("room-1")
+    caller = await bench.caller_in("room-1", statusCallbackEvent=f"{EVENTS} speaker")
     agent = await bench.agent_in("room-1", Label="agent-1")
+    for speaking in (True, False):
+        await bench.control("POST", f"/calls/{agent}/speak", {"speaking": speaking})
     path = f"/Conferences/{bench.room('room-1').sid}/Participants/{caller}.json"
     changes = [{"Muted": "true"}, {"Muted": "false"}, {"Hold": "true"}, {"Hold": "false"}]
     changes += [{"EndConferenceOnExit": "true"}, {"AnnounceUrl": bench.url("/say")}, {"AnnounceUrl": bench.url("/bad")}]
