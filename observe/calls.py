@@ -4,7 +4,6 @@ Fed by `call.state` from its beginning; keeps what the topic says last about eac
 when somebody looks. Ended calls are bounded by number and age; what happened to older ones is `timeline.py`'s to tell.
 """
 
-import asyncio
 import re
 from bisect import bisect_left, insort
 from collections import OrderedDict
@@ -75,10 +74,6 @@ class Calls:
         self._calls: dict[str, _Kept] = {}
         self._ended: OrderedDict[str, int] = OrderedDict()
         self._order: list[tuple[int, str]] = []
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow the topic until `stop`."""
-        await self.tail.run(stop)
 
     def apply(self, record: Record) -> None:
         """Take one record of `call.state`."""

@@ -4,7 +4,6 @@ A dead letter's id is `partition-offset` in `call.dead-letters`. Redriving publi
 from, under a new id that is derived from the old one, so that redriving twice does the work once.
 """
 
-import asyncio
 import base64
 import re
 from bisect import bisect_left, insort
@@ -79,10 +78,6 @@ class DeadLetters:
         self._bytes = 0
         self._order: list[tuple[int, int, int]] = []
         self._records: dict[tuple[int, int], Record] = {}
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow the topic until `stop`."""
-        await self.tail.run(stop)
 
     def apply(self, record: Record) -> None:
         """Take one record of `call.dead-letters`."""

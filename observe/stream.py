@@ -12,8 +12,8 @@ from cordboard.log.port import Bounds, Log, Record
 from observe.envelopes import TypeFilter, heading_of
 from schemas.topics import Topic, partition_of
 
-_POLL_S = 1.0
-_SILENT_POLLS = 10
+_POLL_S = 0.25
+_SILENT_POLLS = 40
 _BATCH = 200
 
 

@@ -33,11 +33,11 @@ class Tail:
         self._caught_up = asyncio.Event()
         self._trouble: str | None = None
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow until `stop`. A log that fails is tried again each second, and `check` says why meanwhile."""
-        while not stop.is_set():
+    async def run(self) -> None:
+        """Follow until cancelled. A log that fails is tried again each second, and `check` says why meanwhile."""
+        while True:
             try:
-                await self._follow(stop)
+                await self._follow()
             except PositionLostError as lost:
                 # Retention was faster than we: what is gone is gone for a read model, what is left is not.
                 self._trouble = str(lost)
@@ -48,7 +48,7 @@ class Tail:
             except LogError as error:
                 self._trouble = str(error)
                 _log.warning("observe.log_unavailable", topic=self._topic.value, error=str(error))
-                await _wait(stop, _AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)
 
     async def check(self) -> str | None:
         """For `/readyz`: None once everything that was there at the start has been read."""
@@ -72,7 +72,7 @@ class Tail:
         """The next offset to be read of a partition."""
         return self._next.get(partition, 0)
 
-    async def _follow(self, stop: asyncio.Event) -> None:
+    async def _follow(self) -> None:
         bounds = await self._log.bounds(self._topic)
         for partition, bound in bounds.items():
             start = bound.earliest if self._from_earliest or self._caught_up.is_set() else bound.end
@@ -80,7 +80,7 @@ class Tail:
         self._wanted = {partition: bound.end for partition, bound in bounds.items()}
         async with self._log.reader(self._topic, self._next) as reader:
             self._mark()
-            while not stop.is_set():
+            while True:
                 for record in await reader.poll(_POLL_S, _BATCH):
                     self._apply(record)
                     self._next[record.partition] = record.offset + 1
@@ -90,11 +90,3 @@ class Tail:
     def _mark(self) -> None:
         if not self._caught_up.is_set() and all(self._next.get(p, 0) >= end for p, end in self._wanted.items()):
             self._caught_up.set()
-
-
-async def _wait(stop: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -63,10 +63,6 @@ class Timelines:
         self._bytes = 0
         self._stories: OrderedDict[str, _Story] = OrderedDict()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Follow the topic until `stop`."""
-        await self.tail.run(stop)
-
     def apply(self, record: Record) -> None:
         """Take one record of `call.events`."""
         heading = heading_of(record.value)
