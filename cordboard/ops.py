@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from cordboard import metrics  # noqa: F401 the whole catalogue is shown, counted or not
 from cordboard.problems import problem, problems
 
 Check = Callable[[], Awaitable[str | None]]

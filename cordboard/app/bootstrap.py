@@ -18,7 +18,7 @@ from actions.services import ActionServices
 from actions.worker import action_partition_factory
 from cordboard.app.local_twilio import emulator_config
 from cordboard.app.logs_of_settings import open_log_of
-from cordboard.app.supervision import Supervisor, leaving_on_signals
+from cordboard.app.supervision import ServiceFailedError, Supervisor, leaving_on_signals
 from cordboard.clock import Clock, system_clock
 from cordboard.feed import ResultFeed
 from cordboard.log.ownership import Owned, Owner, OwnerStatus
@@ -202,6 +202,8 @@ async def serve(
             announce(addresses)
             await supervisor.wait()
         await supervisor.wait()
+    if supervisor.failed_late:
+        raise ServiceFailedError(f"failed while draining: {', '.join(supervisor.failed_late)}")
     _log.info("service.stopped")
 
 

@@ -29,6 +29,8 @@ class Supervisor:
     """Waits for the first reason to leave: a signal, or the failure of something in the background."""
 
     def __init__(self) -> None:
+        self.failed_late: list[str] = []
+        """What failed after there was a reason to leave: the process then does not say that all went well."""
         self._leave: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def leave(self, reason: str) -> None:
@@ -39,6 +41,7 @@ class Supervisor:
     def fail(self, name: str, error: BaseException | None) -> None:
         """Leave because something failed."""
         if self._leave.done():
+            self.failed_late.append(name)
             _log.error("service.failed_while_leaving", part=name, error=repr(error))
             return
         what = f"{name} ended unasked" if error is None else f"{name} failed: {type(error).__name__}: {error}"
