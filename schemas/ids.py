@@ -115,6 +115,11 @@ def timer_record_id(call_id: CallId, name: str, due_ms: int) -> str:
     return f"timer.{call_id}.{name}.{due_ms}"
 
 
+def resumed_record_id(call_id: CallId, token: int) -> str:
+    """The id of the record that says that the owner of claim `token` has taken the call over."""
+    return f"resumed.{call_id}.{token}"
+
+
 def report_record_id(action: str, outcome: str) -> str:
     """The id of the record that reports an action's outcome."""
     return f"report.{action}.{outcome}"

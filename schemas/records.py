@@ -102,4 +102,8 @@ class TimerDue(InboxRecord, frozen=True, tag="timer", omit_defaults=True, gc=Fal
     due: int
 
 
-Inbox = Webhook | Command | ActionReport | TimerDue
+class Resumed(InboxRecord, frozen=True, tag="resumed", omit_defaults=True, gc=False):
+    """An owner has taken the call over after an outage in which callbacks may have been lost: look at Twilio."""
+
+
+Inbox = Webhook | Command | ActionReport | TimerDue | Resumed

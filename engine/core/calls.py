@@ -51,6 +51,11 @@ def wraps_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return turn.call.policy.wrap_up_s > 0 or turn.call.policy.customer_left == "keep_agents"
 
 
+def ending(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether we have asked for the end of the room."""
+    return turn.call.room.ending
+
+
 def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether the time in which an agent might come back by itself is over."""
     return ORPHAN not in turn.call.timers
@@ -192,7 +197,7 @@ def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         if not name.startswith("leg."):
             turn.disarm(name)
     for leg in turn.live():
-        turn.stimulate(LEG, "remove", leg.leg)
+        turn.stimulate(LEG, "ending" if turn.call.room.ending and leg.state is LegState.JOINED else "remove", leg.leg)
     turn.arm(FORGET, FORGET_AFTER_MS)
 
 
@@ -225,6 +230,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "outbound": outbound,
     "nobody_coming": nobody_coming,
     "wraps_up": wraps_up,
+    "ending": ending,
     "grace_over": grace_over,
 }
 CALL_EFFECTS: dict[str, Act] = {

@@ -34,6 +34,12 @@ _PROGRESS = {
     "canceled": "ended",
 }
 _ENDINGS = {"busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "cancelled"}
+_LEAVINGS = {
+    "participant_add_failed": "failed",
+    "participant_updated_via_api": "removed",
+    "moderator_ended_conference": "hub_ended",
+    "conference_ended_via_api": "hub_ended",
+}
 _MACHINES = ("machine", "fax")
 LEAVE = "participant-leave"
 
@@ -203,7 +209,8 @@ def _adopted(turn: Turn, form: ConferenceEvent) -> Leg | None:
 
 def _left(turn: Turn, leg: Leg, form: ConferenceEvent) -> None:
     turn.never_added = form.reason_participant_left == "participant_add_failed"
-    turn.reason = _ENDINGS.get(form.participant_call_status or "") or ("failed" if turn.never_added else "hung_up")
+    by_status = _ENDINGS.get(form.participant_call_status or "")
+    turn.reason = by_status or _LEAVINGS.get(form.reason_participant_left or "", "hung_up")
     if not machines.move_leg(turn, "left", leg.leg):
         turn.ignore("late", LEAVE, leg.leg)
 

@@ -8,7 +8,8 @@ from schemas.actions import HangUp, RemoveParticipant
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
 HANG_UP_WITHIN_MS = 600_000
-ANSWER_GRACE_MS = 10_000
+ANSWER_GRACE_MS = 7_000
+LOOK_WITHIN_MS = 5_000
 JOIN_WITHIN_MS = 60_000
 LEAVE_WITHIN_MS = 10_000
 LOST_AFTER_DOUBTS = 3
@@ -44,18 +45,20 @@ def look_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001 - the shape of all
     flags.look_up(turn)
 
 
-def await_create(turn: Turn, leg_id: str) -> None:
-    """The create may still show up for a while."""
-    turn.arm(leg_timer(leg_id), LEAVE_WITHIN_MS)
+def await_look(turn: Turn, leg_id: str) -> None:
+    """A look has been asked for: judge when it has had its time."""
+    turn.arm(leg_timer(leg_id), LOOK_WITHIN_MS)
 
 
 def await_answer(turn: Turn, leg_id: str) -> None:
     """Twilio ends the ringing itself after the time-out and up to 5 s; ours comes after that."""
-    turn.arm(leg_timer(leg_id), turn.leg(leg_id).ring_timeout_s * 1000 + ANSWER_GRACE_MS)
+    leg = turn.update(leg_id, doubts=0)
+    turn.arm(leg_timer(leg_id), leg.ring_timeout_s * 1000 + ANSWER_GRACE_MS)
 
 
 def await_join(turn: Turn, leg_id: str) -> None:
     """Answered: it hears its whisper and then joins."""
+    turn.update(leg_id, doubts=0)
     turn.arm(leg_timer(leg_id), JOIN_WITHIN_MS)
 
 
@@ -67,7 +70,7 @@ def await_leave(turn: Turn, leg_id: str) -> None:
 def ours(turn: Turn, leg_id: str) -> None:
     """Remember that we asked for the departure."""
     leg = turn.leg(leg_id)
-    turn.update(leg_id, ours=True, reason=leg.reason or ("cancelled" if leg.joined_at is None else "removed"))
+    turn.update(leg_id, ours=True, doubts=0, reason=leg.reason or ("cancelled" if leg.joined_at is None else "removed"))
 
 
 def hang_up(turn: Turn, leg_id: str) -> None:
@@ -191,7 +194,7 @@ LEG_GUARDS: dict[str, Guard] = {
 LEG_EFFECTS: dict[str, Act] = {
     "doubt": doubt,
     "look_up": look_up,
-    "await_create": await_create,
+    "await_look": await_look,
     "await_answer": await_answer,
     "await_join": await_join,
     "await_leave": await_leave,

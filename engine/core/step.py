@@ -14,7 +14,7 @@ from engine.core.calls import FORGET
 from engine.core.config import CoreConfig
 from engine.core.effects import Ignore, Park, Step, Unplaced
 from engine.core.turn import Turn
-from schemas.records import ActionReport, Command, Inbox, TimerDue, Webhook
+from schemas.records import ActionReport, Command, Inbox, Resumed, TimerDue, Webhook
 from schemas.state import Call
 from schemas.webhooks import Source, VoiceRequest, read_form
 
@@ -59,7 +59,7 @@ class Switchboard:
                 return births.by_command(self._config, record)
             case Command():
                 return Step(None, (answers.unknown_call(record),))
-            case ActionReport() | TimerDue():
+            case ActionReport() | TimerDue() | Resumed():
                 return Step(None, (Ignore("unknown_call"),))
 
 
@@ -73,6 +73,8 @@ def _apply(turn: Turn, record: Inbox) -> None:
             reports.apply(turn, record)
         case TimerDue():
             timers.apply(turn, record)
+        case Resumed():
+            timers.resume(turn)
 
 
 def _finished(turn: Turn, record: Inbox, digest: bytes) -> Step:

@@ -28,6 +28,14 @@ def apply(turn: Turn, record: TimerDue) -> None:
         _other(turn, record.name)
 
 
+def resume(turn: Turn) -> None:
+    """After an outage: what callbacks may have said meanwhile is looked up."""
+    if turn.live():
+        flags.look_up(turn)
+    else:
+        turn.ignore("nobody_live", "resumed")
+
+
 def _other(turn: Turn, name: str) -> None:
     if name == flags.CONFIRM:
         flags.confirm_due(turn)

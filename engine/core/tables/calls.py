@@ -37,6 +37,7 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "agents_gone", "source": [RINGING, WAITING, TRANSFERRING, ORPHANED], "dest": "="},
     {"trigger": "customer_failed", "source": RINGING, "dest": ENDED, "after": ["tell_unanswered", "end"]},
     {"trigger": "customer_failed", "source": [WAITING, *SERVED], "dest": ENDED, "after": ["tell_customer_left", "end"]},
+    {"trigger": "customer_left", "source": LIVE, "dest": ENDED, "conditions": ["ending"], "after": ["end"]},
     {"trigger": "customer_left", "source": [RINGING, WAITING], "dest": ENDED, "after": ["tell_abandoned", "end"]},
     {"trigger": "customer_left", "source": SERVED, "dest": WRAP_UP, "conditions": ["wraps_up", "agent_present"],
      "after": ["tell_customer_left", "begin_wrap_up"]},

@@ -23,7 +23,7 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "create_failed", "source": [PLANNED, LEAVING], "dest": FAILED, "after": ["close"]},
     # It cannot be said whether Twilio has made it: look once more, then give up, never dial again on a guess.
     {"trigger": "create_doubtful", "source": PLANNED, "dest": PLANNED, "unless": ["doubted"],
-     "after": ["doubt", "look_up", "await_create"]},
+     "after": ["doubt", "look_up", "await_look"]},
     {"trigger": "create_doubtful", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
      "after": ["blame_create", "close"]},
     {"trigger": "create_doubtful", "source": LEAVING, "dest": LEAVING, "after": ["look_up"]},
@@ -50,6 +50,8 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "remove", "source": PLANNED, "dest": LEAVING, "after": ["ours", "hang_up", "await_leave"]},
     {"trigger": "remove", "source": CALLED, "dest": LEAVING, "after": ["ours", "hang_up", "await_leave"]},
     {"trigger": "remove", "source": JOINED, "dest": LEAVING, "after": ["ours", "remove", "await_leave"]},
+    # We have ended the room: it goes with it.
+    {"trigger": "ending", "source": JOINED, "dest": LEAVING, "after": ["ours", "await_leave"]},
     # Twilio knows no such participant or call (404 on removal, or a look at the room).
     {"trigger": "gone", "source": [JOINED], "dest": LEFT, "after": ["blame_gone", "close"]},
     {"trigger": "gone", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"], "after": ["blame_gone", "close"]},
@@ -59,9 +61,11 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "gone", "source": CALLED, "dest": LOST, "after": ["close"]},
     # The leg's own timer: how long it may stay in a state.
     {"trigger": "overdue", "source": PLANNED, "dest": PLANNED, "unless": ["doubted"],
-     "after": ["doubt", "look_up", "await_create"]},
+     "after": ["doubt", "look_up", "await_look"]},
     {"trigger": "overdue", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
      "after": ["blame_create", "close"]},
+    # Before anybody is hung up for not answering, a look: the callbacks may have been lost.
+    {"trigger": "overdue", "source": CALLED, "dest": "=", "unless": ["doubted"], "after": ["doubt", "look_up", "await_look"]},
     {"trigger": "overdue", "source": [DIALING, RINGING], "dest": LEAVING,
      "after": ["blame_no_answer", "ours", "hang_up", "await_leave"]},
     {"trigger": "overdue", "source": ANSWERED, "dest": LEAVING,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from calling import AGENT, NUMBER, OTHER, Story, connected
+from calling import AGENT, NUMBER, OTHER, ROOM_SID, Story, connected
 from schemas.actions import CreateParticipant, HangUp, RedirectCall, RemoveParticipant, UpdateParticipant
 from schemas.policy import Policy
-from schemas.records import ActionOutcome
+from schemas.records import ActionOutcome, CallSeen, ParticipantSeen, Resumed
 from schemas.state import CallState, LegState, Role, TransferState
 
 EXTERNAL = "phone:+15550100077"
@@ -126,14 +126,39 @@ def test_targets_are_tried_in_order() -> None:
 
 
 def test_our_own_ring_timer_ends_a_ringing_that_twilio_does_not() -> None:
-    """Nobody rings for ever: the leg is hung up and the attempt has failed with no_answer."""
-    story = dialling(ring_timeout_s=10).twilio_does(CreateParticipant).progress("target-1", "ringing").after(25)
+    """Nobody rings for ever: a look, then the leg is hung up and the attempt has failed with no_answer."""
+    story = dialling(ring_timeout_s=10).twilio_does(CreateParticipant).progress("target-1", "ringing").after(18)
+    inside = tuple(ParticipantSeen(story.sid_of(name), name) for name in ("customer-1", "agent-1"))
+    ringing = (CallSeen(story.sid_of("target-1"), "ringing"),)
+    story.looks(conference_sid=ROOM_SID, participants=inside, calls=ringing).after(6)
     assert story.leg("target-1").state is LegState.LEAVING
     assert story.asked(HangUp)[-1].leg == "target-1"
 
     story.progress("target-1", "canceled")
 
     assert story.outcome() == ("failed", "no_answer")
+
+
+def test_an_answer_whose_callbacks_were_lost_is_found_before_anybody_is_hung_up() -> None:
+    """The ring timer never guesses: the look shows the target in the room, and the transfer goes on."""
+    story = dialling(ring_timeout_s=10).twilio_does(CreateParticipant).progress("target-1", "ringing").after(18)
+    present = [(name, story.sid_of(name)) for name in ("customer-1", "agent-1", "target-1")]
+
+    story.looks(conference_sid=ROOM_SID, participants=tuple(ParticipantSeen(sid, name) for name, sid in present))
+
+    assert transfer_state(story) is TransferState.COMPLETING
+    assert not story.asked(HangUp)
+
+
+def test_after_an_outage_the_call_is_looked_up() -> None:
+    """An owner that takes over where callbacks may have been lost asks Twilio, and takes what it shows as facts."""
+    story = dialling().twilio_does(CreateParticipant).progress("target-1", "ringing")
+    present = [(name, story.sid_of(name)) for name in ("customer-1", "agent-1", "target-1")]
+
+    story.give(Resumed("resumed", story.call_id, story.at))
+    story.looks(conference_sid=ROOM_SID, participants=tuple(ParticipantSeen(sid, name) for name, sid in present))
+
+    assert transfer_state(story) is TransferState.COMPLETING
 
 
 def test_the_customer_hangs_up_while_the_target_rings() -> None:
