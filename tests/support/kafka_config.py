@@ -31,11 +31,16 @@ class Quorum(msgspec.Struct, frozen=True):
         """Lay out a cluster of that many brokers on free ports."""
         ports = free_ports(2 * brokers)
         nodes = tuple(Node(index + 1, ports[2 * index], ports[2 * index + 1]) for index in range(brokers))
-        return cls(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), nodes)
+        return cls(_cluster_id(), nodes)
 
     def bootstrap(self) -> str:
         """Return the addresses for a client, as `host:port,host:port`."""
         return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+
+def _cluster_id() -> str:
+    """16 bytes in URL-safe base 64; the first is 0, for kafka-storage takes an id that begins with - for an option."""
+    return urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
 
 
 def server_properties(quorum: Quorum, node: Node, log_dir: Path, overrides: Mapping[str, str]) -> str:
