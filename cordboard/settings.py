@@ -19,6 +19,7 @@ DEFAULT_API_URL = "https://api.twilio.com"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _BIND = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$")
 _MAX_PORT = 65_535
+_ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
 
 
 def _matching(pattern: str) -> AfterValidator:
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
         """Take what settings_checks has collected: it has to see everything at once, the unknown names too."""
         return (init_settings,)
 
-    log: Annotated[str, _matching(r"sqlite:.+|kafka:[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*")] = _setting(
+    log: Annotated[str, _matching(rf"sqlite:.+|kafka:{_ADDRESS}(,{_ADDRESS})*")] = _setting(
         "sqlite:.cordboard/journal.db",
         "The log that everything travels through: a journal in one file, or a Kafka cluster.",
         "sqlite:PATH or kafka:HOST:PORT[,HOST:PORT…]",

@@ -14,6 +14,7 @@ from schemas.topics import Topic, partition_of
 
 _POLL_S = 0.25
 _SILENT_POLLS = 40
+_CATCHING_UP_S = 0.05
 _BATCH = 200
 
 
@@ -78,7 +79,7 @@ class EventStream:
         async with self._log.reader(Topic.EVENTS, positions) as reader:
             while True:
                 frames = []
-                for record in await reader.poll(_POLL_S if ends is None else 0.0, _BATCH):
+                for record in await reader.poll(_POLL_S if ends is None else _CATCHING_UP_S, _BATCH):
                     positions[record.partition] = record.offset + 1
                     if self._takes(record):
                         frames.append(_frame(record.value or b"", position_id(positions)))
