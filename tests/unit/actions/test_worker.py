@@ -8,7 +8,7 @@ from action_bench import PARTITION, Bench, bench, config_for, dial
 from actions.ledger import Ledger
 from cordboard.clock import system_clock
 from cordboard.errors import AppendFailedError
-from cordboard.log.faults import Fault, Operation
+from cordboard.log.faults import Fault, Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from fake_twilio import (
@@ -267,6 +267,81 @@ async def test_past_its_deadline_nothing_goes_on_the_wire(twilio: FakeTwilio) ->
     assert (report.outcome, report.reason) == (ActionOutcome.EXPIRED, "deadline")
     assert twilio.requests == []
     assert [record.key for record in ledger] == [b"~owner", b"call-1.1.0"]
+
+
+async def test_a_deadline_that_passes_while_the_intent_is_written_is_kept(twilio: FakeTwilio) -> None:
+    """The deadline is looked at right before the request, however long the ledger took."""
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1)))
+    log = MemoryLog(partitions=2, clock=system_clock)
+    action = hang_up(1, deadline_ms=50)
+
+    async def slow(on: Operation, point: Point, _topic: Topic, _partition: int) -> None:
+        while on is Operation.APPEND and point is Point.AFTER and system_clock() <= action.deadline:
+            await asyncio.sleep(0.005)
+
+    async with bench(config_for(twilio.url), log) as at:
+        worker = await at.take()
+        log.faults.hook = slow
+        await at.do(worker, action)
+        (report,) = await at.reports(1)
+        await worker.release()
+    assert (report.outcome, report.reason, report.attempts) == (ActionOutcome.EXPIRED, "deadline", 0)
+    assert twilio.requests == []
+
+
+async def test_a_partition_given_up_while_the_intent_is_written_sends_nothing(twilio: FakeTwilio) -> None:
+    """Between the ledger's acknowledgement and the request there is one more look at whether we still own it."""
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1)))
+    log = MemoryLog(partitions=2, clock=system_clock)
+    writing, go = asyncio.Event(), asyncio.Event()
+
+    async def held(on: Operation, point: Point, _topic: Topic, _partition: int) -> None:
+        if on is Operation.APPEND and point is Point.AFTER:
+            writing.set()
+            await go.wait()
+
+    async with bench(config_for(twilio.url), log) as at:
+        worker = await at.take()
+        log.faults.hook = held
+        await at.do(worker, hang_up(1))
+        await writing.wait()
+        releasing = asyncio.create_task(worker.release())
+        await asyncio.sleep(0)
+        go.set()
+        await releasing
+        assert twilio.requests == []
+        log.faults.hook = None
+        successor = await at.take()
+        await at.feed(successor)
+        (report,) = await at.reports(1)
+        await successor.release()
+    assert report.outcome is ActionOutcome.DONE
+
+
+async def test_a_result_is_in_the_ledger_before_it_is_reported(twilio: FakeTwilio) -> None:
+    """Nobody hears of a result that a successor could not repeat."""
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1)))
+    log = MemoryLog(partitions=2, clock=system_clock)
+    order: list[str] = []
+
+    async def note(on: Operation, point: Point, topic: Topic, _partition: int) -> None:
+        order.append(f"{topic.value} {on.value} {point.value}")
+
+    async with bench(config_for(twilio.url), log) as at:
+        worker = await at.take()
+        log.faults.hook = note
+        await at.do(worker, hang_up(1))
+        await at.reports(1)
+        await worker.release()
+    written = [line for line in order if "call.actions" not in line]
+    assert written == [
+        "call.ledger append before",
+        "call.ledger append after",
+        "call.ledger append before",
+        "call.ledger append after",
+        "call.inbox publish before",
+        "call.inbox publish after",
+    ]
 
 
 async def test_a_setter_in_doubt_is_said_again(twilio: FakeTwilio) -> None:
