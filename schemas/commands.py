@@ -25,7 +25,10 @@ LegName = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
-Context = dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=1024)]]
+Context = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=64)], Annotated[str, Meta(max_length=1024)]],
+    Meta(max_length=64),  # a call carries it in every state record, which has a size to keep to
+]
 
 
 class TransferMode(StrEnum):

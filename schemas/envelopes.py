@@ -8,6 +8,7 @@ from typing import Any
 from schemas.cloudevents import SOURCE, SPEC_VERSION
 from schemas.commands import type_of as command_type
 from schemas.ids import CALL_ID_PATTERN
+from schemas.intake import MAX_ATTRIBUTE
 
 BEGINS_A_CALL = "call.dial"
 TRACEPARENT_PATTERN = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
@@ -18,6 +19,7 @@ _CALL_ID: dict[str, Any] = {
     "pattern": CALL_ID_PATTERN.replace(r"\Z", "$"),
     "description": "The call's id.",
 }
+_BOUND: dict[str, Any] = {"maxLength": MAX_ATTRIBUTE}
 _TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
 
 
@@ -26,7 +28,7 @@ def attributes_of_command(name: str) -> dict[str, Any]:
     optional = {
         "time": {**_TIME, "description": "When the command was made; for readers, nothing depends on it."},
         "datacontenttype": {"type": "string", "description": "Absent, or application/json."},
-        "traceparent": {"type": "string", "description": "W3C Trace Context; goes on to what the command causes."},
+        "traceparent": {"type": "string", "description": "W3C Trace Context; goes on to what it causes.", **_BOUND},
         "deadline": {**_TIME, "description": "Last moment to begin the effect (RFC 3339); after it: `expired`."},
     }
     subject = {} if name == BEGINS_A_CALL else {"subject": _CALL_ID}
@@ -35,8 +37,8 @@ def attributes_of_command(name: str) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "specversion": {"const": SPEC_VERSION},
-            "id": _text("The producer's idempotency key, together with `source`."),
-            "source": {**_text("Who commands: a URI reference."), "format": "uri-reference"},
+            "id": {**_text("The producer's idempotency key, together with `source`."), **_BOUND},
+            "source": {**_text("Who commands: a URI reference."), "format": "uri-reference", **_BOUND},
             "type": {"const": command_type(name)},
             **subject,
             **{key: _or_null(schema) for key, schema in optional.items()},

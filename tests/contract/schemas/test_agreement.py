@@ -12,6 +12,7 @@ from published import validator
 from schema_strategies import any_json, built, call_ids, times_ms
 from schemas import codec
 from schemas.actions import Action
+from schemas.cloudevents import InvalidCloudEventError
 from schemas.commands import COMMANDS, InvalidCommandError, decode_data, type_of
 from schemas.events import EVENTS
 from schemas.events import type_of as event_type
@@ -99,6 +100,21 @@ def test_attributes_are_judged_alike(change: dict[str, object], valid: bool) -> 
 
     assert validator(f"commands/{type_of('call.hold')}.json").is_valid(message) is valid
     assert (record.invalid is None) is valid
+
+
+@pytest.mark.parametrize("name", ["id", "source", "traceparent"])
+@pytest.mark.parametrize("length", [512, 513])
+def test_attributes_have_the_same_bound(name: str, length: int) -> None:
+    """An attribute that we keep and repeat has a length; the schema says which."""
+    message = {"specversion": "1.0", "id": "1", "source": "/crm", "type": type_of("call.end"), "subject": "CA1"}
+    message[name] = "x" * length
+    try:
+        decode_command({}, json.dumps(message).encode())
+        taken = True
+    except InvalidCloudEventError:
+        taken = False
+
+    assert validator(f"commands/{type_of('call.end')}.json").is_valid(message) is taken is (length == 512)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,12 @@ _NAMES = {
 _any_command = st.sampled_from(sorted(COMMANDS)).flatmap(lambda name: st.tuples(st.just(name), built(COMMANDS[name])))
 
 
+def _dial_with_context(entries: int) -> bytes:
+    return encode(
+        {"agent": "client:a", "to": "client:b", "context": {f"key-{number}": "value" for number in range(entries)}}
+    )
+
+
 def test_the_catalogue_is_the_contract() -> None:
     """Every command that was promised is there, and no other."""
     assert set(COMMANDS) == _NAMES
@@ -110,6 +116,8 @@ def test_defaults_are_the_contract() -> None:
         ("call.dial", b'{"agent": "client:a", "to": "+15550100"}', "$.to"),
         ("call.dial", b'{"agent": "client:a", "to": "phone:+15550100", "from": 5}', "$.from"),
         ("call.dial", b'{"agent": "client:a", "to": "client:b", "context": {"k": 1}}', "$.context"),
+        ("call.dial", b'{"agent": "client:a", "to": "client:b", "context": {"": "x"}}', "$.context"),
+        ("call.dial", _dial_with_context(65), "$.context"),
         ("call.connect", b'{"to": "client:a", "ring_timeout_s": 0}', "$.ring_timeout_s"),
         ("call.connect", b'{"to": "client:a", "ring_timeout_s": 601}', "$.ring_timeout_s"),
         ("call.connect", b'{"to": "client:a", "ring_timeout_s": 20.5}', "$.ring_timeout_s"),
@@ -140,6 +148,14 @@ def test_bad_data_is_refused_by_the_name_of_its_field(name: str, data: bytes, fi
         decode_data(name, data)
 
     assert field in str(refused.value)
+
+
+def test_a_context_may_have_64_entries() -> None:
+    """A context is bounded, because the call carries it in every state record."""
+    dial = decode_data("call.dial", _dial_with_context(64))
+
+    assert isinstance(dial, commands.Dial)
+    assert len(dial.context or {}) == 64
 
 
 @pytest.mark.parametrize("data", [b"{", b"{]", b"\xff\xfe", b'{"leg": "\xff"}', b"[" * 200_000, b"{} {}"])
