@@ -20,12 +20,20 @@ class PendingGlance(msgspec.Struct, frozen=True, gc=False):
     action: msgspec.Raw
 
 
+class LegGlance(msgspec.Struct, frozen=True, gc=False):
+    """A leg of which only the state is wanted."""
+
+    state: str
+
+
 class Glance(msgspec.Struct, frozen=True):
     """What a take-over needs to know of a call without decoding all of it."""
 
     state: str
     timers: dict[str, int] = {}
     pending: tuple[PendingGlance, ...] = ()
+    legs: tuple[LegGlance, ...] = ()
+    open: tuple[msgspec.Raw, ...] = ()
 
 
 class _TimersGlance(msgspec.Struct, frozen=True):

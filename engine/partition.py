@@ -24,6 +24,7 @@ from engine.metering import Meter
 from engine.parking import Parking
 from engine.publisher import Publisher
 from engine.recovery import Recovered, recover
+from engine.resuming import LookAt, resumed
 from engine.stall import StallGuard
 from engine.timers import DueTimer, Timers
 from engine.upkeep import Upkeep
@@ -48,9 +49,12 @@ class EnginePartition(Owned):
         *,
         rule: StopRule | None = None,
         limits: EngineLimits | None = None,
+        look_at: LookAt = LookAt.CALLS_IN_FLIGHT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits = limits or EngineLimits()
+        self._look_at = look_at
+        self._clock = clock
         self._partition = partition
         self._monotonic = monotonic
         self._calls = Calls(limits.recent_calls)
@@ -204,7 +208,9 @@ class EnginePartition(Owned):
             key = call_id.encode()
             actions.extend(Entry(self._partition, key, bytes(waiting.action)) for waiting in seen.pending)
         events = [Entry(self._partition, call_id.encode(), event) for call_id, event in recovered.unpublished()]
-        for topic, entries in ((Topic.ACTIONS, actions), (Topic.EVENTS, events)):
+        token, at_ms = self._require_usable().token, self._clock()
+        looks = resumed(self._calls.glances(), self._look_at, partition=self._partition, token=token, at_ms=at_ms)
+        for topic, entries in ((Topic.ACTIONS, actions), (Topic.EVENTS, events), (Topic.INBOX, looks)):
             for start in range(0, len(entries), _REPUBLISH_BATCH):
                 await self._publisher.publish(topic, entries[start : start + _REPUBLISH_BATCH])
         return live, len(actions)
@@ -234,6 +240,7 @@ def engine_partition_factory(
     clock: Clock,
     *,
     limits: EngineLimits | None = None,
+    look_at: LookAt = LookAt.CALLS_IN_FLIGHT,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Callable[[int], EnginePartition]:
     """What an `Owner` of `call.inbox` over `call.state` takes as its factory.
@@ -244,6 +251,8 @@ def engine_partition_factory(
 
     def make(partition: int) -> EnginePartition:
         rule = rules.setdefault(partition, StopRule())
-        return EnginePartition(step, log, clock, partition, rule=rule, limits=limits, monotonic=monotonic)
+        return EnginePartition(
+            step, log, clock, partition, rule=rule, limits=limits, look_at=look_at, monotonic=monotonic
+        )
 
     return make

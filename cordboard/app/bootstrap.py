@@ -30,6 +30,7 @@ from emulator import serve as serve_emulator
 from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
 from engine.partition import engine_partition_factory
+from engine.resuming import LookAt
 from engine.router import Router
 from ingress.app import serve_ingress
 from ingress.commands import CommandIntake, add_command_routes
@@ -103,7 +104,7 @@ class _Process:
         factory = action_partition_factory(services, self.log, self.clock)
         await self._owner("actions", Topic.ACTIONS, Topic.LEDGER, factory)
 
-    async def engine(self) -> None:
+    async def engine(self, look_at: LookAt) -> None:
         """The engine, and the router that feeds it commands."""
         settings, accounts = self.loaded.settings, self.loaded.accounts
         account = accounts.default if len(accounts) else None
@@ -113,9 +114,8 @@ class _Process:
             number=account.number if account else "",
             queues=account is not None and account.taskrouter_workspace is not None,
         )
-        await self._owner(
-            "engine", Topic.INBOX, Topic.STATE, engine_partition_factory(Switchboard(core).step, self.log, self.clock)
-        )
+        factory = engine_partition_factory(Switchboard(core).step, self.log, self.clock, look_at=look_at)
+        await self._owner("engine", Topic.INBOX, Topic.STATE, factory)
         router = Router(self.log, self.clock, float(settings.command_deadline_s))
         self._watch("router", router.status)
         await self.stack.enter_async_context(self.supervisor.background("router", router.run))
@@ -180,7 +180,7 @@ async def running(
         if Part.ACTIONS in parts:
             await process.actions()
         if Part.ENGINE in parts:
-            await process.engine()
+            await process.engine(LookAt.EVERY_CALL if Part.INGRESS in parts else LookAt.CALLS_IN_FLIGHT)
         ingress = await process.ingress() if Part.INGRESS in parts else None
         try:
             yield Addresses(ops, ingress, emulator)

@@ -33,7 +33,7 @@ from schemas.actions import HangUp
 from schemas.codec import decode_action, decode_state, encode
 from schemas.events import CallEvent
 from schemas.ids import action_id, result_id, room_of
-from schemas.records import ActionOutcome, ActionReport, Command, Inbox, TimerDue, Webhook
+from schemas.records import ActionOutcome, ActionReport, Command, Inbox, Resumed, TimerDue, Webhook
 from schemas.results import Outcome, Result
 from schemas.state import Call, CallState, Direction, PendingAction, Room, StateRecord
 from schemas.topics import CLAIM_KEY, Topic, partition_of
@@ -70,6 +70,8 @@ def counting_step(call: Call | None, record: Inbox) -> Step:
         raise ValueError("boom")
     if call is None:
         return _without_call(record)
+    if isinstance(record, Resumed):
+        return Step(call, (Ignore("resumed"),))
     digest = record.id.encode().ljust(48, b".")[-48:]
     if digest in [call.seen[i : i + 48] for i in range(0, len(call.seen), 48)]:
         return Step(call, (Ignore("duplicate"),))
