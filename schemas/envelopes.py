@@ -11,7 +11,6 @@ from schemas.ids import CALL_ID_PATTERN
 from schemas.intake import MAX_ATTRIBUTE
 
 BEGINS_A_CALL = "call.dial"
-TRACEPARENT_PATTERN = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 HEADER_PREFIX = "ce_"
 
 _CALL_ID: dict[str, Any] = {
@@ -60,7 +59,7 @@ def attributes_of_event(type_: str) -> dict[str, Any]:
             "subject": _text("The call's id."),
             "time": {**_TIME, "description": "When the cause was taken into the log."},
             "datacontenttype": {"const": "application/json"},
-            "traceparent": {"type": "string", "pattern": TRACEPARENT_PATTERN},
+            "traceparent": {"type": "string", "description": "W3C Trace Context of what caused it, where known."},
         },
         "required": ["specversion", "id", "source", "type", "subject", "time"],
     }

@@ -90,7 +90,7 @@ RESULTS = (
     ResultExample("No such call", "call.mute", Outcome.REJECTED, reason="unknown_call", state=None),
     ResultExample("The transfer did not come about", "call.transfer", Outcome.FAILED, reason="no_answer"),
     ResultExample("Too late to begin", "call.resume", Outcome.EXPIRED, reason="deadline", state="held"),
-    ResultExample("It cannot be proven", "call.connect", Outcome.UNKNOWN, state="waiting"),
+    ResultExample("It cannot be proven", "call.connect", Outcome.UNKNOWN, reason="create_unknown", state="waiting"),
     ResultExample("The same command again", "call.hold", Outcome.APPLIED, state="held", replayed=True),
 )
 
@@ -110,7 +110,7 @@ EVENT_DATA: dict[str, EventData] = {
     "call.held": events.CallEvent(cause=_HELD, from_="in_conference", to="held", leg="customer-1"),
     "call.orphaned": events.CallEvent(cause=_CAUSE, from_="in_conference", to="orphaned", leg="agent-1"),
     "call.ended": events.CallEvent(
-        cause=_CAUSE, from_="in_conference", to="ended", reason="customer_left", duration_s=73.5
+        cause=_CAUSE, from_="in_conference", to="ended", reason="completed", duration_s=73.5
     ),
     "leg.joined": events.LegEvent(
         cause=_JOINED,
