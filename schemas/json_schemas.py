@@ -46,6 +46,8 @@ def _exactly_one_of(*names: str) -> list[Schema]:
 _RULES: dict[str, Schema] = {
     Prompt.__name__: {"oneOf": _exactly_one_of("say", "play")},
     Announce.__name__: {"oneOf": _exactly_one_of("say", "play")},
+    # A result says everything, also what is null: readers need no defaults.
+    Result.__name__: {"required": list(Result.__struct_encode_fields__)},
 }
 
 

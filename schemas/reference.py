@@ -107,7 +107,9 @@ def _fields(data: type) -> str:
     if not schema["properties"]:
         return "No data.\n"
     rows = [
-        f"| `{name}` | {_type(field, named)} | {'yes' if name in schema['required'] else _default(field)} |"
+        f"| `{name}` | {_type(field, named)}{_or_null(field)} | yes |"
+        if name in schema["required"]
+        else f"| `{name}` | {_type(field, named)} | {_default(field)} |"
         for name, field in schema["properties"].items()
     ]
     one_of = [option["required"][0] for option in schema.get("oneOf", [])]
@@ -118,6 +120,10 @@ def _fields(data: type) -> str:
 def _default(field: Schema) -> str:
     default = field.get("default")
     return "no" if default in (None, [], ()) else f"no, `{json.dumps(default)}`"
+
+
+def _or_null(field: Schema) -> str:
+    return " or `null`" if {"type": "null"} in field.get("anyOf", []) else ""
 
 
 def _type(field: Schema, named: dict[str, Schema]) -> str:
