@@ -5,12 +5,16 @@ not UTF-8 are kept as surrogate escapes, from which the signature's bytes come b
 them for the record. What the fields mean is `ingress.webhooks`' business.
 """
 
+from sys import intern
 from urllib.parse import unquote
 
 Pairs = list[tuple[str, str]]
 
 MAX_FIELDS = 512
 """Fields of one form. Twilio's largest have some sixty."""
+
+_ASCII = {f"{byte:02{case}}": chr(byte) for byte in range(0x80) for case in "xX"}
+"""Characters by their two hex digits. What is not ASCII, or no escape, goes the standard library's way."""
 
 _CACHE_SIZE = 8192
 _CACHED_LENGTH = 96
@@ -41,11 +45,19 @@ class _Parsed(dict[str, tuple[str, str]]):
 
 def _pair(field: str) -> tuple[str, str]:
     name, _, value = field.partition("=")
-    return _unquoted(name), _unquoted(value)
+    return intern(_unquoted(name)), _unquoted(value)
 
 
 def _unquoted(text: str) -> str:
-    return unquote(text.replace("+", " "), errors="surrogateescape")
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    first, *rest = text.split("%")
+    try:
+        return first + "".join([_ASCII[part[:2]] + part[2:] for part in rest])
+    except KeyError:
+        return unquote(text, errors="surrogateescape")
 
 
 _parsed = _Parsed()

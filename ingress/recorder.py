@@ -4,13 +4,13 @@ A local spool for the time when the log is away would slip in here: `record` wou
 nobody else would notice.
 """
 
-import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 
 from cordboard import metrics
 from cordboard.errors import LogError
 from cordboard.log.port import Entry, Log
+from ingress.patience import Patience
 from schemas.codec import encode
 from schemas.records import Command, Webhook
 from schemas.topics import Topic, partition_of
@@ -29,6 +29,7 @@ class Recorder:
         self._log = log
         self._partition_of = lru_cache(_KNOWN_CALLS)(lambda key: partition_of(key, log.partitions))
         self._ack_timeout_s = ack_timeout_s
+        self._patience = Patience(ack_timeout_s)
 
     async def record(self, record: Webhook | Command) -> None:
         """Durable in the call's inbox when it returns. Raises `NotDurableError`."""
@@ -45,7 +46,7 @@ class Recorder:
 
     async def _publish(self, topic: Topic, entry: Entry) -> None:
         try:
-            async with asyncio.timeout(self._ack_timeout_s):
+            with self._patience.wait():
                 await self._log.publish(topic, (entry,))
         except TimeoutError as error:
             raise NotDurableError(f"{topic.value}: no acknowledgement within {self._ack_timeout_s} s") from error

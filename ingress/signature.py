@@ -15,7 +15,7 @@ against replays is the record's id and the sequence numbers (reliability.md 4.2)
 
 import hmac
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -65,11 +65,10 @@ class SigningUrls:
         self.prefix = prefix
         self.bases = tuple(dict.fromkeys(origin + path for path in (prefix, "") for origin in origins))
 
-    def of(self, target: str) -> Iterable[str]:
+    def of(self, target: str) -> list[str]:
         """The candidates for a raw request target (path and query, undecoded), the likeliest first."""
-        if target.endswith("?"):
-            yield from (base + target[:-1] for base in self.bases)
-        yield from (base + target for base in self.bases)
+        urls = [base + target for base in self.bases]
+        return [url[:-1] for url in urls] + urls if target.endswith("?") else urls
 
 
 def signing_urls(url: str) -> tuple[str, ...]:
@@ -113,7 +112,8 @@ class Verifier:
 
     def __init__(self, accounts: Accounts, public_url: str) -> None:
         self._urls = SigningUrls(public_url)
-        self._secrets = {account.sid: _tokens(account) for account in accounts}
+        self._tokens: dict[str | None, tuple[bytes, ...]] = {account.sid: _tokens(account) for account in accounts}
+        self._tokens[None] = tuple(token for tokens in self._tokens.values() for token in tokens)
         self._shared = {account.sid: _shared_keys(account) for account in accounts}
 
     def check(
@@ -126,12 +126,20 @@ class Verifier:
         """
         if not signature:
             return Refusal.UNSIGNED
-        if account_sid is not None and account_sid not in self._secrets:
+        secrets = self._tokens.get(account_sid)
+        if secrets is None:
             return Refusal.UNKNOWN_ACCOUNT
-        accounts = tuple(self._secrets) if account_sid is None else (account_sid,)
-        secrets, algorithm = self._keys(accounts, settings)
-        if isinstance(secrets, Refusal):
-            return secrets
+        if settings is None:
+            return self._compare(target, fields, secrets, "sha1", signature)
+        parsed = parse_settings(settings)
+        if isinstance(parsed, Refusal):
+            return parsed
+        shared = self._shared_keys(account_sid, parsed.key)
+        return self._compare(target, fields, shared, parsed.algorithm, signature) if shared else Refusal.UNKNOWN_KEY
+
+    def _compare(
+        self, target: str, fields: str, secrets: tuple[bytes, ...], algorithm: str, signature: str
+    ) -> Refusal | None:
         given = signature.encode("utf-8", "surrogateescape")
         for url in self._urls.of(target):
             text = (url + fields).encode("utf-8", "surrogateescape")
@@ -140,15 +148,10 @@ class Verifier:
                     return None
         return Refusal.WRONG_SIGNATURE
 
-    def _keys(self, accounts: tuple[str, ...], settings: str | None) -> tuple[tuple[bytes, ...] | Refusal, str]:
-        """The secrets that may have signed, and the digest. A shared key that is named has no fall-back."""
-        if settings is None:
-            return tuple(secret for sid in accounts for secret in self._secrets[sid]), "sha1"
-        parsed = parse_settings(settings)
-        if isinstance(parsed, Refusal):
-            return parsed, ""
-        found = tuple(self._shared[sid][parsed.key] for sid in accounts if parsed.key in self._shared[sid])
-        return found or Refusal.UNKNOWN_KEY, parsed.algorithm
+    def _shared_keys(self, account_sid: str | None, key: str) -> tuple[bytes, ...]:
+        """The secrets of the key that is named. There is no fall-back to the tokens."""
+        accounts = tuple(self._shared) if account_sid is None else (account_sid,)
+        return tuple(self._shared[sid][key] for sid in accounts if key in self._shared[sid])
 
 
 def _tokens(account: Account) -> tuple[bytes, ...]:

@@ -1,6 +1,6 @@
 """Webhooks a second and CPU a webhook: the ingress against an empty aiohttp handler and against the usual one.
 
-    python -m benchmarks.ingress.run [--log sqlite|kafka] [--connections 32 128 512] [--seconds 4] [--rounds 3]
+    python -m benchmarks.ingress.run [--log sqlite|kafka|memory] [--connections 32 128 512] [--seconds 4] [--rounds 3]
 
 Server on core 0, load (and broker) on core 1. The figures of a machine mean little, ratios within one run more: the
 rounds are interleaved and the medians shown. CPU is the server process's own, user and system, by getrusage, the
@@ -89,6 +89,9 @@ def measure(variant: str, log: str, connections: int, count: int) -> Run:
 @contextmanager
 def log_spec(kind: str, folder: Path) -> Iterator[str]:
     """A log to write to, for the time of the context."""
+    if kind == "memory":
+        yield "memory:"
+        return
     if kind == "sqlite":
         yield f"sqlite:{folder / 'journal.db'}"
         return
@@ -125,7 +128,7 @@ def report(runs: list[Run], connections: list[int]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", choices=["sqlite", "kafka"], default="sqlite")
+    parser.add_argument("--log", choices=["sqlite", "kafka", "memory"], default="sqlite")
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 128, 512])
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long a run takes")
     parser.add_argument("--rounds", type=int, default=3)

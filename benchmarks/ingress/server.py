@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from benchmarks.ingress.variants import SendAndWait, publishing, serve
 from cordboard.log.kafka import KafkaLog
 from cordboard.log.kafka_settings import KafkaSettings
+from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log
 from cordboard.log.sqlite import SqliteLog
 from cordboard.logs import configure_logs
@@ -26,6 +27,10 @@ PARTITIONS = 8
 async def log_of(spec: str) -> AsyncIterator[tuple[Log, SendAndWait]]:
     """The log, and what `usual` sends with: on Kafka aiokafka's own `send_and_wait`."""
     kind, _, rest = spec.partition(":")
+    if kind == "memory":
+        memory = MemoryLog(PARTITIONS)
+        yield memory, publishing(memory)
+        return
     if kind == "sqlite":
         journal = SqliteLog(Path(rest), PARTITIONS)
         try:
