@@ -25,6 +25,8 @@ class Callbacks:
     def __init__(self, world: World) -> None:
         self._world = world
         self._queues: dict[str, deque[tuple[Exchange, str]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.delivered = 0
         self.failed = 0
         self.dropped = 0
@@ -76,6 +78,7 @@ class Callbacks:
         queue = self._queues.get(entry.resource)
         if queue is None:
             queue = self._queues[entry.resource] = deque()
+            self._idle.clear()
             queue.append((entry, account_sid))
             self._world.start(self._drain(entry.resource, queue), "callbacks")
         elif len(queue) < QUEUE_BOUND:
@@ -92,6 +95,8 @@ class Callbacks:
                 await self._deliver(entry, account_sid)
         finally:
             del self._queues[resource]
+            if not self._queues:
+                self._idle.set()
 
     async def _deliver(self, entry: Exchange, account_sid: str) -> None:
         try:
@@ -112,9 +117,8 @@ class Callbacks:
 
     async def settled(self, timeout_s: float) -> bool:
         """Wait until no callback is queued or under way; tell whether that came in time."""
-        deadline = self._world.clock.monotonic() + timeout_s
-        while self._queues:
-            if self._world.clock.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.005)
+        try:
+            await self._world.clock.within(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
         return True

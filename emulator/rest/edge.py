@@ -12,17 +12,18 @@ from emulator.errors import RestError, not_found
 from emulator.faults import Effect, Fault
 from emulator.journal import RestRequest
 from emulator.rest.answer import WORLD, reply
-from emulator.rest.form import PREFIX, Form, read_form
+from emulator.rest.form import Form, read_form
 from emulator.world import World
 
 log = structlog.get_logger("emulator")
+CONTROL = "/_emulator"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
 async def front_door(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Handle one REST request: write it down, let it in, and answer in Twilio's form."""
-    if not request.path.startswith(PREFIX):
+    if request.path.startswith(CONTROL):
         return await handler(request)
     world = request.app[WORLD]
     begun = world.clock.monotonic()
@@ -104,10 +105,10 @@ def _authenticate(world: World, request: web.Request) -> None:
     except (binascii.Error, UnicodeDecodeError):
         raise refused from None
     expected = world.tokens.get(user) or world.config.api_keys.get(user)
-    account_sid = request.match_info.get("account", "").removesuffix(".json")
-    known = account_sid in world.tokens
+    account_sid = request.match_info.get("account", user if user in world.tokens else world.config.account_sid)
     allowed = user in {account_sid, world.config.account_sid} or user in world.config.api_keys
-    if expected is None or not known or not allowed or not hmac.compare_digest(secret, expected):
+    right = expected is not None and hmac.compare_digest(secret.encode(), expected.encode())
+    if not right or not allowed or account_sid not in world.tokens:
         raise refused
 
 

@@ -30,6 +30,7 @@ NOT_EMULATED = frozenset(
     }
 )
 """Twilio's other resources: asking for them is told apart from a mistyped path."""
+OF_CALLS = frozenset(calls.camel(name) for name in calls.SUBRESOURCES) - {"Recordings"}
 
 
 async def fetch_account(request: web.Request) -> web.Response:
@@ -57,11 +58,14 @@ async def elsewhere(request: web.Request) -> web.Response:
     parts = request.match_info["rest"].removesuffix(".json").split("/")
     if parts[0] in NOT_EMULATED:
         raise not_emulated(f"the resource {parts[0]}")
-    nested = {"Calls", "Conferences"}
-    known = {"Recordings", "Participants"}
-    if parts[0] in nested and len(parts) > 2 and parts[2] not in known:  # noqa: PLR2004 - resource, SID, subresource
-        raise not_emulated(f"the subresource {parts[0]}/…/{parts[2]}")
+    if parts[0] == "Calls" and len(parts) > 2 and parts[2] in OF_CALLS:  # noqa: PLR2004 - resource, SID, subresource
+        raise not_emulated(f"the subresource Calls/…/{parts[2]}")
     raise not_found(request.path)
+
+
+async def other_product(request: web.Request) -> web.Response:
+    """Answer for the products that share the base URL, TaskRouter before all: 501."""
+    raise not_emulated(f"the resource {request.match_info['rest'].split('/')[0]} of another product (TaskRouter…)")
 
 
 def add(app: web.Application) -> None:
@@ -96,3 +100,4 @@ def add(app: web.Application) -> None:
     router.add_post(numbers + "/{number}.json", incoming_phone_numbers.update)
     router.add_delete(numbers + "/{number}.json", incoming_phone_numbers.delete)
     router.add_route("*", ACCOUNT + "/{rest:.+}", elsewhere)
+    router.add_route("*", "/v1/{rest:.+}", other_product)
