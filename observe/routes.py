@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 
 import msgspec
@@ -141,12 +141,13 @@ class Reading:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
-        await response.write(b"".join(gap_frame(gap) for gap in gaps))
-        async with aclosing(stream.frames(positions)) as frames:
-            async for frame in _until(self._stop, frames):
-                if frame:
-                    await response.write(frame)
-        await response.write_eof()
+        with suppress(ConnectionResetError):  # the client went away: nobody is left to be told anything
+            await response.write(b"".join(gap_frame(gap) for gap in gaps))
+            async with aclosing(stream.frames(positions)) as frames:
+                async for frame in _until(self._stop, frames):
+                    if frame:
+                        await response.write(frame)
+            await response.write_eof()
         return response
 
 

@@ -58,6 +58,13 @@ class Addresses(msgspec.Struct, frozen=True):
     emulator: str | None = None
 
 
+class Running(msgspec.Struct, frozen=True):
+    """A process that is up."""
+
+    addresses: Addresses
+    log: Log
+
+
 class _Process:
     """One process being put together. Each method enters one part into the stack."""
 
@@ -164,7 +171,7 @@ def _not_owned(status: OwnerStatus, everything: int | None) -> str | None:
 @asynccontextmanager
 async def running(
     loaded: Loaded, parts: frozenset[Part], supervisor: Supervisor, *, emulator_bind: str | None = None
-) -> AsyncIterator[Addresses]:
+) -> AsyncIterator[Running]:
     """A process with `parts` for as long as the context lasts. Raises `CordboardError`, `OSError`."""
     settings = loaded.settings
     async with AsyncExitStack() as stack:
@@ -183,7 +190,7 @@ async def running(
             await process.engine(LookAt.EVERY_CALL if Part.INGRESS in parts else LookAt.CALLS_IN_FLIGHT)
         ingress = await process.ingress() if Part.INGRESS in parts else None
         try:
-            yield Addresses(ops, ingress, emulator)
+            yield Running(Addresses(ops, ingress, emulator), log)
         finally:
             process.readiness.leaving = "draining"
 
@@ -198,8 +205,8 @@ async def serve(
     """Run until a signal comes or something fails. Raises `ServiceFailedError` with what failed."""
     supervisor = Supervisor()
     async with leaving_on_signals(supervisor):
-        async with running(loaded, parts, supervisor, emulator_bind=emulator_bind) as addresses:
-            announce(addresses)
+        async with running(loaded, parts, supervisor, emulator_bind=emulator_bind) as process:
+            announce(process.addresses)
             await supervisor.wait()
         await supervisor.wait()
     if supervisor.failed_late:

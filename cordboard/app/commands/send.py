@@ -66,8 +66,8 @@ def send(
     """  # noqa: D301 click's mark
     try:
         name = short_name(type_)
-        body = data_of(name, data, ctx.args)
         _check_call(name, call_id)
+        body = data_of(name, data, ctx.args)
     except UsageError as error:
         raise click.UsageError(str(error), ctx) from error
     event = {

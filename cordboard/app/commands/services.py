@@ -15,6 +15,7 @@ from cordboard.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     from cordboard.app.bootstrap import Addresses
+    from cordboard.settings_checks import Overrides
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Where it listens as one JSON document on stdout.")
 _DEFAULT_OPS = str(Settings.model_fields["ops_bind"].default)
@@ -58,14 +59,13 @@ observe = _service("observe", "Answer everything that reads, on the ops port.")
 
 
 def _serve(service: str, emulator_bind: str | None, *, as_json: bool) -> None:
-    from cordboard.app import local_twilio  # noqa: PLC0415 heavy: the services are imported where one is started
-    from cordboard.app.bootstrap import Part, serve  # noqa: PLC0415 as above
-    from cordboard.logs import configure_logs  # noqa: PLC0415 as above
+    from cordboard.logs import configure_logs  # noqa: PLC0415 heavy: what a service is made of is imported for one
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
 
-    overrides = local_twilio.overrides(emulator_bind) if emulator_bind else None
-    loaded = load_settings(overrides=overrides, needs=service)
+    loaded = load_settings(overrides=_overrides(emulator_bind), needs=service)
     configure_logs()
+    from cordboard.app.bootstrap import Part, serve  # noqa: PLC0415 heaviest of all: wrong settings are told before
+
     parts = frozenset(Part) if service == "run" else frozenset({Part(service)})
 
     def announce(addresses: "Addresses") -> None:
@@ -78,6 +78,14 @@ def _serve(service: str, emulator_bind: str | None, *, as_json: bool) -> None:
             f"{error.strerror or error}: another process may listen there already. The addresses are "
             "CORDBOARD_INGRESS_BIND and CORDBOARD_OPS_BIND, and --emulator-bind for the local Twilio"
         ) from error
+
+
+def _overrides(emulator_bind: str | None) -> "Overrides | None":
+    if emulator_bind is None:
+        return None
+    from cordboard.app import local_twilio  # noqa: PLC0415 as in _serve
+
+    return local_twilio.overrides(emulator_bind)
 
 
 def run_to_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
