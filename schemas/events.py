@@ -99,7 +99,7 @@ LEG_EVENTS = (
 TRANSFER_EVENTS = (
     "transfer.started", "transfer.dialing", "transfer.consulting", "transfer.swapped", "transfer.three_way",
     "transfer.completing", "transfer.awaiting_target", "transfer.cancelling", "transfer.fallback",
-    "transfer.attempt_failed", "transfer.race", "transfer.completed", "transfer.cancelled", "transfer.failed",
+    "transfer.attempt_failed", "transfer.race", "transfer.target_arrived", "transfer.consult_limit", "transfer.completed", "transfer.cancelled", "transfer.failed",
     "transfer.abandoned",
 )  # fmt: skip
 HOLD_EVENTS = ("hold.reminder", "hold.ended")

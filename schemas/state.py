@@ -145,6 +145,7 @@ class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
     leg: str | None = None
     next: int = 0
     ring_timeout_s: int = 20
+    consult_limit_s: int = 0
     release: Release = Release.ON_ANSWER
     on_failure: dict[str, Disposition] = {}
     reason: str | None = None

@@ -5,6 +5,7 @@ What a command waits for is asked of the state after every record, so the order 
 
 from collections.abc import Callable
 
+from engine.core import consults
 from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables.commands import ALLOWED, NEVER
@@ -167,6 +168,26 @@ def _cancelled(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
     return (Outcome.FAILED, "too_late") if completed else _APPLIED
 
 
+def _completed(turn: Turn, opened: OpenCommand) -> Verdict:
+    transfer = turn.call.transfer
+    if transfer is not None and transfer.state is TransferState.COMPLETED:
+        return _APPLIED
+    over = transfer is None or transfer.state in _TRANSFER_OVER
+    return (Outcome.FAILED, (transfer.reason or transfer.state.value) if transfer else opened.name) if over else None
+
+
+def _steered(
+    reached: Callable[[Turn], bool], states: frozenset[TransferState]
+) -> Callable[[Turn, OpenCommand], Verdict]:
+    def verdict(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+        transfer = turn.call.transfer
+        if transfer is None or transfer.state not in states:
+            return Outcome.FAILED, transfer.state.value if transfer is not None else "no_such_transfer"
+        return _APPLIED if reached(turn) else None
+
+    return verdict
+
+
 def _announced(turn: Turn, opened: OpenCommand) -> Verdict:
     return None if _pending(turn.call, opened.action) else _APPLIED
 
@@ -193,7 +214,12 @@ _WAITS: dict[str, Callable[[Turn, OpenCommand], Verdict]] = {
     "call.mute": _switched("muted", to=True),
     "call.unmute": _switched("muted", to=False),
     "call.transfer": _transferred,
+    "transfer.complete": _completed,
     "transfer.cancel": _cancelled,
+    "transfer.swap": _steered(
+        consults.swapped_quietly, frozenset({TransferState.SWAPPED, TransferState.CONSULTING, TransferState.DIALING})
+    ),
+    "transfer.merge": _steered(consults.merged, frozenset({TransferState.THREE_WAY})),
     "call.announce": _announced,
     "call.end": _ended,
 }

@@ -8,7 +8,7 @@ from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, Turn
 from schemas.actions import EndConference, RedirectCall
 from schemas.prompts import Prompt
-from schemas.state import Direction, LegState, Role
+from schemas.state import Direction, LegState, Role, TransferState
 
 WAIT = "max_wait"
 ORPHAN = "orphan"
@@ -49,6 +49,13 @@ def nobody_coming(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
 def wraps_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether the policy leaves the agents time after the customer has gone."""
     return turn.call.policy.wrap_up_s > 0 or turn.call.policy.customer_left == "keep_agents"
+
+
+def consult_abandoned(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the customer has gone from under two who were consulting, and the policy lets them finish."""
+    transfer = turn.call.transfer
+    abandoned = transfer is not None and transfer.state is TransferState.ABANDONED
+    return abandoned and len(turn.talking()) > 1 and turn.call.policy.abandoned_consult_s > 0
 
 
 def ending(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -170,6 +177,11 @@ def begin_wrap_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         turn.arm(WRAP_UP, seconds * 1000)
 
 
+def begin_last_words(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Two agents whose customer has gone may finish what they were saying."""
+    turn.arm(WRAP_UP, turn.call.policy.abandoned_consult_s * 1000)
+
+
 def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """End it for all: the room where it has started, the legs one by one where it has not."""
     call = turn.call
@@ -230,6 +242,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "outbound": outbound,
     "nobody_coming": nobody_coming,
     "wraps_up": wraps_up,
+    "consult_abandoned": consult_abandoned,
     "ending": ending,
     "grace_over": grace_over,
 }
@@ -244,6 +257,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "next_orphan_step": next_orphan_step,
     "announce_end": announce_end,
     "begin_wrap_up": begin_wrap_up,
+    "begin_last_words": begin_last_words,
     "end_room": end_room,
     "end": end,
     "blame_agent": _blaming("agent_left"),

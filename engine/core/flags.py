@@ -30,7 +30,7 @@ def hold(turn: Turn, leg_id: str, audio: str | None = None) -> None:
 def unhold(turn: Turn, leg_id: str) -> None:
     """Want the leg off hold."""
     leg = turn.leg(leg_id)
-    if leg.desired.hold or leg.observed.hold:
+    if leg.desired.hold:
         turn.update(leg_id, desired=replace(leg.desired, hold=False))
         _request(turn, leg, hold=False)
 
@@ -38,7 +38,7 @@ def unhold(turn: Turn, leg_id: str) -> None:
 def mute(turn: Turn, leg_id: str, *, muted: bool) -> None:
     """Want the leg muted or not."""
     leg = turn.leg(leg_id)
-    if leg.desired.muted is not muted or leg.observed.muted is not muted:
+    if leg.desired.muted is not muted:
         turn.update(leg_id, desired=replace(leg.desired, muted=muted))
         _request(turn, leg, muted=muted)
 
@@ -46,7 +46,7 @@ def mute(turn: Turn, leg_id: str, *, muted: bool) -> None:
 def let_go(turn: Turn, leg_id: str) -> None:
     """Want the room to outlive the leg."""
     leg = turn.leg(leg_id)
-    if leg.desired.end_on_exit or leg.observed.end_on_exit:
+    if leg.desired.end_on_exit:
         turn.update(leg_id, desired=replace(leg.desired, end_on_exit=False))
         _request(turn, leg, end_on_exit=False)
 

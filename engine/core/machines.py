@@ -4,6 +4,7 @@ Nothing here decides: the tables do (`engine.core.tables`), with the guards and 
 """
 
 from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
+from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.table import choose, compile_table, machine_of
 from engine.core.tables import calls, legs, transfers
@@ -16,7 +17,9 @@ CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
 TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
 LEG_TABLE = compile_table(LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS)
 CALL_TABLE = compile_table(CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS)
-TRANSFER_TABLE = compile_table(TRANSFER_MACHINE, TRANSFER_GUARDS, TRANSFER_EFFECTS)
+TRANSFER_TABLE = compile_table(
+    TRANSFER_MACHINE, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
+)
 
 MOST_MOVES = 256
 
@@ -57,6 +60,12 @@ def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
 def expects(turn: Turn, trigger: str, leg_id: str) -> bool:
     """Whether the leg's table has anything for `trigger` where the leg is."""
     return choose(LEG_TABLE, turn, turn.leg(leg_id).state.value, trigger, leg_id) is not None
+
+
+def transfer_takes(turn: Turn, trigger: str) -> bool:
+    """Whether the transfer's table has anything for `trigger` where the transfer is."""
+    transfer = turn.call.transfer
+    return transfer is not None and choose(TRANSFER_TABLE, turn, transfer.state.value, trigger, "") is not None
 
 
 def move_leg(turn: Turn, trigger: str, leg_id: str) -> bool:

@@ -1,6 +1,6 @@
 """Timers that fell due. The name says what for; another due time means that it was re-armed since and is not meant."""
 
-from engine.core import calls, flags, machines, transfers
+from engine.core import calls, consults, flags, machines, transfers
 from engine.core.turn import CALL, LEG, TRANSFER, Turn
 from schemas.records import TimerDue
 from schemas.state import LegState
@@ -24,6 +24,8 @@ def apply(turn: Turn, record: TimerDue) -> None:
         machines.move_call(turn, _CALL_TRIGGERS[record.name], "")
     elif record.name == transfers.TIMER:
         turn.stimulate(TRANSFER, "overdue")
+    elif record.name == consults.CONSULT:
+        turn.stimulate(TRANSFER, "consult_due")
     else:
         _other(turn, record.name)
 

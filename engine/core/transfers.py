@@ -83,7 +83,8 @@ def handed_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether customer and target are together, unheld, and the initiator has gone: all observed."""
     target = turn.find(current(turn).leg)
     together = turn.customer_present() and target is not None and target.state is LegState.JOINED
-    return together and _customer_unheld(turn) and not _live(_initiator(turn))
+    unheld = _customer_unheld(turn) and not (target is not None and (target.observed.hold or target.desired.hold))
+    return together and unheld and not _live(_initiator(turn))
 
 
 def undone(turn: Turn, leg_id: str) -> bool:
@@ -180,7 +181,8 @@ def adopt_target(turn: Turn, leg_id: str) -> None:
     """The target is the agent now; its leg keeps its id."""
     target = current(turn).leg
     if target is not None:
-        turn.update(target, role=Role.AGENT)
+        address = turn.leg(target).target
+        turn.update(target, role=Role.AI if address is not None and address.startswith("app:") else Role.AGENT)
     change(turn, reason=None)
     finish(turn, leg_id)
 
@@ -242,6 +244,20 @@ def _attempt_reason(reason: str | None) -> str:
     return reason if reason in known else "failed"
 
 
+def tell_arrival(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The target has come in while the initiator talks to the customer."""
+    tell(turn, "transfer.target_arrived")
+
+
+def keep_agents(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The customer has gone in the middle of a consult: the two may finish their talk, with a limit."""
+    target = current(turn).leg
+    if target is not None:
+        turn.update(target, role=Role.AGENT)
+        if turn.leg(target).desired.hold:
+            flags.unhold(turn, target)
+
+
 def tell_race(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """The target came in while it was being cancelled."""
     tell(turn, "transfer.race", reason="cancel_vs_answer")
@@ -287,6 +303,8 @@ TRANSFER_EFFECTS: dict[str, Act] = {
     "fall_back": fall_back,
     "send_off": send_off,
     "tell_attempt_failed": tell_attempt_failed,
+    "tell_arrival": tell_arrival,
+    "keep_agents": keep_agents,
     "tell_race": tell_race,
     "look_up": look_up,
     "blame_prepare": _blaming("prepare_failed"),

@@ -39,6 +39,8 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "customer_failed", "source": [WAITING, *SERVED], "dest": ENDED, "after": ["tell_customer_left", "end"]},
     {"trigger": "customer_left", "source": LIVE, "dest": ENDED, "conditions": ["ending"], "after": ["end"]},
     {"trigger": "customer_left", "source": [RINGING, WAITING], "dest": ENDED, "after": ["tell_abandoned", "end"]},
+    {"trigger": "customer_left", "source": TRANSFERRING, "dest": WRAP_UP, "conditions": ["consult_abandoned"],
+     "after": ["tell_customer_left", "begin_last_words"]},
     {"trigger": "customer_left", "source": SERVED, "dest": WRAP_UP, "conditions": ["wraps_up", "agent_present"],
      "after": ["tell_customer_left", "begin_wrap_up"]},
     {"trigger": "customer_left", "source": SERVED, "dest": ENDED, "after": ["tell_customer_left", "end"]},

@@ -9,7 +9,7 @@ from engine.core.verbs.connect import add, connect
 from engine.core.verbs.end import end
 from engine.core.verbs.remove import remove
 from engine.core.verbs.switches import hold, mute, resume, unmute
-from engine.core.verbs.transfer import cancel, transfer
+from engine.core.verbs.transfer import steer, transfer
 from schemas.records import Command
 
 Verb = Callable[[Turn, Command, Any], None]
@@ -24,6 +24,9 @@ VERBS: dict[str, Verb] = {
     "call.unmute": unmute,
     "call.announce": announce,
     "call.transfer": transfer,
-    "transfer.cancel": cancel,
+    "transfer.complete": steer,
+    "transfer.cancel": steer,
+    "transfer.swap": steer,
+    "transfer.merge": steer,
     "call.end": end,
 }

@@ -1,6 +1,6 @@
 """`call.transfer` and `transfer.cancel`: begin and steer the one active transfer."""
 
-from engine.core import answers, flags
+from engine.core import answers, flags, machines
 from engine.core import transfers as machine
 from engine.core.tables.transfers import ACTIVE
 from engine.core.turn import CALL, TALKING_ROLES, TRANSFER, Turn
@@ -32,16 +32,22 @@ def transfer(turn: Turn, command: Command, data: commands.Transfer) -> None:
     answers.open_command(turn, command)
 
 
-def cancel(turn: Turn, command: Command, data: SteerTransfer) -> None:
-    """Undo the active transfer; answered when everything is as before."""
+def steer(turn: Turn, command: Command, data: SteerTransfer) -> None:
+    """`transfer.complete`, `.cancel`, `.swap`, `.merge`: answered when what was asked has been observed."""
     under_way = active(turn)
+    trigger = command.name.removeprefix("transfer.")
     if under_way is None or data.transfer not in {None, under_way.transfer}:
         answers.rejected(turn, command, "no_such_transfer")
-    elif under_way.state is TransferState.COMPLETING:
-        answers.rejected(turn, command, "too_late")
-    else:
+    elif under_way.mode is TransferMode.CONSULT and trigger in {"complete", "merge"}:
+        answers.rejected(turn, command, "consult_only")
+    elif under_way.mode is TransferMode.COLD and trigger in {"swap", "merge"}:
+        answers.rejected(turn, command, "not_consulting")
+    elif machines.transfer_takes(turn, trigger):
         answers.open_command(turn, command)
-        turn.stimulate(TRANSFER, "cancel")
+        turn.stimulate(TRANSFER, trigger)
+    else:
+        late = under_way.state in {TransferState.COMPLETING, TransferState.CANCELLING, TransferState.FALLBACK}
+        answers.rejected(turn, command, "too_late" if late else "not_allowed", under_way.state.value)
 
 
 def _initiator(turn: Turn, name: str | None) -> Leg | str:
@@ -57,8 +63,6 @@ def _initiator(turn: Turn, name: str | None) -> Leg | str:
 def _refusal(turn: Turn, data: commands.Transfer) -> str | None:
     if not turn.customer_present():
         return "no_customer"
-    if data.mode is not TransferMode.COLD:
-        return "mode_not_supported"
     if any(parse_target(target).kind is TargetKind.QUEUE for target in data.targets):
         return "taskrouter_not_configured"
     if not set(_dispositions(data).values()) <= _SUPPORTED:
@@ -81,12 +85,16 @@ def _begin(turn: Turn, command: Command, data: commands.Transfer, initiator: Leg
         transfer=Transfer(
             transfer=f"transfer-{number}", mode=data.mode, state=TransferState.PREPARING, initiator=initiator.leg,
             targets=tuple(data.targets), started_at=turn.at, release=data.release,
+            consult_limit_s=data.consult_limit_s or 0,
             ring_timeout_s=data.ring_timeout_s or turn.call.policy.ring_timeout_s,
             on_failure=_dispositions(data), command=command_key(command.command_source, command.command_id),
         ),
         context={**turn.call.context, **(data.context or {})},
     )  # fmt: skip
     machine.tell(turn, "transfer.started", to=TransferState.PREPARING.value)
+    customer = turn.customer
+    if data.mode is not TransferMode.COLD and customer is not None:
+        flags.hold(turn, customer.leg)
     for leg in turn.call.legs:
         if leg.leg == initiator.leg or (leg.role is Role.CUSTOMER and leg.state is LegState.JOINED):
             flags.let_go(turn, leg.leg)
