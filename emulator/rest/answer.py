@@ -12,7 +12,7 @@ from emulator.rest.form import PREFIX
 from emulator.world import World
 
 WORLD: web.AppKey[World] = web.AppKey("world", World)
-Json = dict[str, "str | int | bool | dict[str, str] | None"]
+Json = dict[str, "str | int | bool | dict[str, str] | dict[str, bool] | None"]
 ItemT = TypeVar("ItemT")
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 50

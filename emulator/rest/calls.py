@@ -41,7 +41,7 @@ SUBRESOURCES = (
     "user_defined_messages",
 )
 VOICE_NAMES = frozenset({"Url", "Method", "Twiml", "FallbackUrl", "FallbackMethod"})
-HARMLESS = frozenset({"CallReason", "CallToken", "Trim", "CallerId", "CallerDisplayName"}) | parameters.DETECTION_TUNING
+HARMLESS = frozenset({"CallReason", "CallToken", "Trim", "CallerId"}) | parameters.DETECTION_TUNING
 """Taken and without effect here: no carrier, no sound."""
 CREATE = Parameters(
     parameters.PROGRESS
@@ -51,7 +51,7 @@ CREATE = Parameters(
     | {"To", "From", "ApplicationSid", "Timeout", "TimeLimit"},
     HARMLESS,
 )
-UPDATE = Parameters(VOICE_NAMES | parameters.PROGRESS | {"Status", "TimeLimit"})
+UPDATE = Parameters(VOICE_NAMES | {"StatusCallback", "StatusCallbackMethod", "Status", "TimeLimit"})
 
 
 def resource(world: World, call: Call) -> Json:

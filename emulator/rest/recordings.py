@@ -32,7 +32,7 @@ def resource(item: Recording) -> Json:
         "price": None,
         "price_unit": None,
         "status": item.status,
-        "channels": item.wish.channels if item.conference_sid else str(item.wish.channels),
+        "channels": item.wish.channels,
         "source": item.wish.source,
         "error_code": None,
         "encryption_details": None,
@@ -121,12 +121,36 @@ async def of_account(request: web.Request) -> web.Response:
         and wanted.get("CallSid", item.call_sid) == item.call_sid
         and wanted.get("ConferenceSid", item.conference_sid) == item.conference_sid
     ]
-    return page(request, "recordings", found, lambda item: item.sid, resource)
+    return page(request, "recordings", found, lambda item: item.sid, of_account_resource)
+
+
+def of_account_resource(item: Recording) -> Json:
+    """Return a recording as the account's list shows it: with its media, without its track."""
+    path = f"{base(item.account_sid)}/Recordings/{item.sid}"
+    body = resource(item)
+    body.pop("track", None)
+    names = {"add_on_results": "AddOnResults", "transcriptions": "Transcriptions"}
+    links = {name: f"{path}/{spelled}.json" for name, spelled in names.items()}
+    return {**body, "uri": f"{path}.json", "media_url": f"https://api.twilio.com{path}", "subresource_uris": links}
+
+
+async def delete(request: web.Request) -> web.Response:
+    """``DELETE …/Recordings/{RE}.json``: forgets a finished recording."""
+    world, item = request.app[WORLD], _known(request)
+    if item.status in recording.ACTIVE:
+        raise RestError(400, 20009, "Cannot delete a recording that is in progress")
+    del world.recordings[item.sid]
+    world.recordings_of[item.call_sid or item.conference_sid].remove(item)
+    return web.Response(status=204)
+
+
+def _known(request: web.Request) -> Recording:
+    item = request.app[WORLD].recordings.get(request.match_info["recording"])
+    if item is None or item.account_sid != account(request):
+        raise not_found(request.path)
+    return item
 
 
 async def fetch_of_account(request: web.Request) -> web.Response:
     """``GET /Recordings/{RE}.json``."""
-    item = request.app[WORLD].recordings.get(request.match_info["recording"])
-    if item is None or item.account_sid != account(request):
-        raise not_found(request.path)
-    return reply(resource(item))
+    return reply(of_account_resource(_known(request)))

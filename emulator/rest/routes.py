@@ -82,6 +82,8 @@ def add(app: web.Application) -> None:
         router.add_get(ACCOUNT + owner + "/Recordings.json", recordings.listing)
         router.add_get(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.fetch)
         router.add_post(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.update)
+        router.add_delete(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.delete)
+    router.add_delete(ACCOUNT + "/Recordings/{recording}.json", recordings.delete)
     router.add_get(ACCOUNT + "/Recordings.json", recordings.of_account)
     router.add_get(ACCOUNT + "/Recordings/{recording}.json", recordings.fetch_of_account)
     router.add_get(ACCOUNT + "/Conferences.json", conferences.listing)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 
@@ -30,6 +31,7 @@ CREATES = {0, 1, 2, 9, 11, 24}
 async def test_every_request_of_the_sdk(start: BenchFactory) -> None:
     """Each recorded request is understood; what is not emulated says so."""
     bench = await start(Bench.config(switches=Switches(verified_from_only=False)))
+    bench.site.pages["/cb/twiml2"] = "<Response><Pause length='60'/></Response>"
     caller = await bench.caller_in("room-b")
     await bench.agent_in("room-b", AGENT, Label="agent")
     person = await bench.agent_in("room-b", TARGET, Label="person")
@@ -46,6 +48,7 @@ async def test_every_request_of_the_sdk(start: BenchFactory) -> None:
 
 async def _replay(bench: Bench, request: dict[str, str], real: dict[str, str]) -> tuple[int, int | None]:
     path, body = request["raw_path"].replace("AC" + "0" * 31 + "1", ACCOUNT), request["body"]
+    body = body.replace(quote("https://app.example.test", safe=""), quote(bench.site.url, safe=""))
     for recorded, sid in real.items():
         path, body = path.replace(recorded, sid), body.replace(recorded, sid)
     headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT, TOKEN)}
