@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
 .PHONY: help install run test check format fast bench schemas lock clean
 
@@ -37,8 +38,8 @@ format: $(DEV) ## let ruff mend and format what it can
 fast: $(DEV) ## only the tests that are done in a moment
 	$(BIN)/pytest -m "not slow and not kafka"
 
-bench: $(DEV) ## measure on this machine; what the numbers mean is in benchmarks/
-	PYTHONPATH=tests/support $(BIN)/python -m benchmarks
+bench: $(DEV) ## measure on this machine; one part alone: make bench PARTS=ingress
+	for part in $(PARTS); do echo "== $$part"; PYTHONPATH=tests/support $(BIN)/python -m benchmarks.$$part.run; done
 
 schemas: $(DEV) ## write everything generated anew: JSON Schemas, AsyncAPI, diagrams, pages
 	$(BIN)/python -m schemas.generate --write
