@@ -88,10 +88,11 @@ class HangUp(_Action, frozen=True, tag="hang_up", omit_defaults=True, kw_only=Tr
 
 
 class RedirectCall(_Action, frozen=True, tag="redirect_call", omit_defaults=True, kw_only=True):
-    """Take a leg out of the room to hear `announce`; after it the call ends."""
+    """Take a leg out of the room to hear `announce`, and to leave a message if `voicemail`; after it the call ends."""
 
     call_sid: str
     announce: Prompt
+    voicemail: bool = False
 
 
 class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):
@@ -99,6 +100,31 @@ class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, 
 
     conference_sid: str
     announce: Prompt
+
+
+class RecordingStatus(StrEnum):
+    """What a call's recording can be told to be. `stopped` is final."""
+
+    PAUSED = "paused"
+    IN_PROGRESS = "in-progress"
+    STOPPED = "stopped"
+
+
+class StartRecording(_Action, frozen=True, tag="start_recording", omit_defaults=True, kw_only=True):
+    """Record one Twilio call, two channels, until it ends or is told to stop. Twilio has no key against a second one.
+
+    The leg's own call is recorded and not the conference, so that the recording lasts through transfers.
+    """
+
+    call_sid: str
+
+
+class UpdateRecording(_Action, frozen=True, tag="update_recording", omit_defaults=True, kw_only=True):
+    """Pause, resume or stop a recording."""
+
+    call_sid: str
+    recording_sid: str
+    status: RecordingStatus
 
 
 class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=True):
@@ -111,7 +137,7 @@ class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=Tr
 
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
-    | RedirectCall
+    | RedirectCall | StartRecording | UpdateRecording
     | LookUp
 )  # fmt: skip
 

@@ -64,6 +64,37 @@ class HoldEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     count: int | None = None
 
 
+class SupervisionEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
+    """`supervision.…`: who listens to whom, for the audit. `supervisor` is the leg, `target` who it is.
+
+    `mode` is the mode meant, `coach` the coached leg, `replaced` the agent whose place was taken.
+    """
+
+    supervisor: str
+    mode: str
+    target: str | None = None
+    coach: str | None = None
+    from_: str | None = field(default=None, name="from")
+    to: str | None = None
+    reason: str | None = None
+    replaced: str | None = None
+
+
+class RecordingEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
+    """`recording.…`: the recording moved to the state that the event is named after.
+
+    `recording_sid` is Twilio's `RE…`, `duration_s` the length that Twilio tells with `completed`, else the length of
+    the pause that has ended.
+    """
+
+    from_: str | None = field(default=None, name="from")
+    to: str | None = None
+    leg: str | None = None
+    recording_sid: str | None = None
+    reason: str | None = None
+    duration_s: float | None = None
+
+
 class ActionEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     """`action.…`: something asked of Twilio did not go as asked."""
 
@@ -85,7 +116,9 @@ class FactIgnored(_Data, frozen=True, omit_defaults=True, kw_only=True):
     leg: str | None = None
 
 
-EventData = CallEvent | LegEvent | TransferEvent | HoldEvent | ActionEvent | FactIgnored
+EventData = (
+    CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | ActionEvent | FactIgnored
+)  # fmt: skip
 
 CALL_EVENTS = (
     "call.created", "call.waiting", "call.connected", "call.held", "call.resumed", "call.transferring", "call.orphaned",
@@ -102,7 +135,15 @@ TRANSFER_EVENTS = (
     "transfer.attempt_failed", "transfer.race", "transfer.target_arrived", "transfer.consult_limit", "transfer.completed", "transfer.cancelled", "transfer.failed",
     "transfer.abandoned",
 )  # fmt: skip
-HOLD_EVENTS = ("hold.reminder", "hold.ended")
+HOLD_EVENTS = ("hold.reminder", "hold.limit", "hold.ended")
+SUPERVISION_EVENTS = (
+    "supervision.started", "supervision.mode_changed", "supervision.customer_held", "supervision.failed",
+    "supervision.ended", "supervision.taken_over",
+)  # fmt: skip
+RECORDING_EVENTS = (
+    "recording.started", "recording.paused", "recording.resumed", "recording.stopped", "recording.completed",
+    "recording.failed", "recording.absent",
+)  # fmt: skip
 ACTION_EVENTS = ("action.failed", "action.expired", "action.unknown")
 
 EVENTS: dict[str, type[EventData]] = {
@@ -110,6 +151,8 @@ EVENTS: dict[str, type[EventData]] = {
     **dict.fromkeys(LEG_EVENTS, LegEvent),
     **dict.fromkeys(TRANSFER_EVENTS, TransferEvent),
     **dict.fromkeys(HOLD_EVENTS, HoldEvent),
+    **dict.fromkeys(SUPERVISION_EVENTS, SupervisionEvent),
+    **dict.fromkeys(RECORDING_EVENTS, RecordingEvent),
     **dict.fromkeys(ACTION_EVENTS, ActionEvent),
     "fact.ignored": FactIgnored,
 }

@@ -100,6 +100,8 @@ _ACTION = action_id(CALL, 6, 0)
 _HELD = report_record_id(_ACTION, "done")
 _NOT_DIALLED = report_record_id(_ACTION, "failed")
 _REMINDED = timer_record_id(CALL, "hold_reminder.customer-1", AT_MS)
+_RECORDING = "RE0123456789abcdef0123456789abcdef"
+_RECORDED = f"recording.{_RECORDING}.in-progress"
 _ASKED = command_record_id(SOURCE, "desk-7-call-transfer-1")
 
 EVENT_DATA: dict[str, EventData] = {
@@ -134,6 +136,27 @@ EVENT_DATA: dict[str, EventData] = {
         cause=_CAUSE, transfer=_TRANSFER, mode="warm", from_="completing", to="completed", leg="target-2"
     ),
     "hold.reminder": events.HoldEvent(cause=_REMINDED, leg="customer-1", duration_s=60.0, count=1),
+    "supervision.started": events.SupervisionEvent(
+        cause=_ASKED, supervisor="supervisor-1", target="client:lead", mode="coach", coach="agent-1", to="dialing"
+    ),
+    "supervision.mode_changed": events.SupervisionEvent(
+        cause=_JOINED,
+        supervisor="supervisor-1",
+        target="client:lead",
+        mode="coach",
+        coach="agent-1",
+        from_="monitoring",
+        to="coaching",
+    ),
+    "supervision.failed": events.SupervisionEvent(
+        cause=_CAUSE, supervisor="supervisor-1", target="client:lead", mode="monitor", reason="not_confirmed"
+    ),
+    "recording.started": events.RecordingEvent(
+        cause=_RECORDED, from_="starting", to="on", leg="customer-1", recording_sid=_RECORDING
+    ),
+    "recording.completed": events.RecordingEvent(
+        cause=_RECORDED, from_="stopping", to="done", leg="customer-1", recording_sid=_RECORDING, duration_s=61.0
+    ),
     "action.failed": events.ActionEvent(
         cause=_NOT_DIALLED,
         action=_ACTION,

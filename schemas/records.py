@@ -80,7 +80,10 @@ class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, gc=False):
-    """The outcome of an action. `code` is Twilio's error code, `status` the HTTP status, `reason` a short word."""
+    """The outcome of an action. `code` is Twilio's error code, `status` the HTTP status, `reason` a short word.
+
+    `recording_status` is what Twilio's answer shows the recording to be, in its own words.
+    """
 
     action: str
     action_type: str
@@ -91,6 +94,8 @@ class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, g
     reason: str | None = None
     call_sid: str | None = None
     conference_sid: str | None = None
+    recording_sid: str | None = None
+    recording_status: str | None = None
     attempts: int = 1
     seen: Observation | None = None
 

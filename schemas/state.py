@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.actions import Action
-from schemas.commands import Disposition, Release, TransferMode
+from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
 
 DEFINITION = 1
@@ -63,6 +63,34 @@ class TransferState(StrEnum):
     CANCELLED = "cancelled"
     FAILED = "failed"
     ABANDONED = "abandoned"
+
+
+class SupervisionState(StrEnum):
+    """Where a supervisor is (state-machines.md section 7). `taken_over`: an agent now, no supervisor any more."""
+
+    DIALING = "dialing"
+    SWITCHING = "switching"
+    MONITORING = "monitoring"
+    COACHING = "coaching"
+    BARGED = "barged"
+    TAKING_OVER = "taking_over"
+    LEAVING = "leaving"
+    LEFT = "left"
+    FAILED = "failed"
+    TAKEN_OVER = "taken_over"
+
+
+class RecordingState(StrEnum):
+    """Where the recording is (state-machines.md section 7)."""
+
+    OFF = "off"
+    STARTING = "starting"
+    ON = "on"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    DONE = "done"
+    FAILED = "failed"
+    ABSENT = "absent"
 
 
 class Role(StrEnum):
@@ -154,6 +182,49 @@ class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
     recall_leg: str | None = None
 
 
+class Supervision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One supervisor: `supervisor` is the leg, `wanted` the mode that is or is to be, `coach` the coached leg.
+
+    `previous` is the last state in which a mode was shown. `command` is the key of the command that waits for the
+    mode, `action` the switch that is under way, `tries` counts attempts to silence. `lost_coach` is a coached agent
+    who has left, `former` the agent who is being replaced in a take-over.
+    """
+
+    supervisor: str
+    state: SupervisionState
+    wanted: SupervisionMode
+    coach: str | None = None
+    previous: SupervisionState | None = None
+    command: str | None = None
+    action: str | None = None
+    tries: int = 0
+    reason: str | None = None
+    lost_coach: str | None = None
+    former: str | None = None
+
+
+class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The recording of the customer's leg. `wanted` is what was asked last: `on`, `paused` or `stopping`.
+
+    `max_pause_s` bounds every pause, `paused_at` is when the present one began (ms). `action` is the change that is
+    under way. `stopped`: Twilio has said that it is, and finishes the file.
+    """
+
+    state: RecordingState
+    sid: str | None = None
+    leg: str | None = None
+    wanted: RecordingState = RecordingState.ON
+    max_pause_s: int = 0
+    pause_s: int = 0
+    paused_at: int | None = None
+    action: str | None = None
+    stopped: bool = False
+    reason: str | None = None
+
+
+NO_RECORDING = Recording(RecordingState.OFF)
+
+
 class PendingAction(msgspec.Struct, frozen=True, gc=False):
     """An action that is wanted and not yet confirmed; published again when the partition is taken over."""
 
@@ -202,6 +273,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     legs: tuple[Leg, ...] = ()
     counts: dict[str, int] = {}
     transfer: Transfer | None = None
+    supervisions: tuple[Supervision, ...] = ()
+    recording: Recording = NO_RECORDING
     timers: dict[str, int] = {}
     pending: tuple[PendingAction, ...] = ()
     open: tuple[OpenCommand, ...] = ()
@@ -211,6 +284,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     context: dict[str, str] = {}
     routed: int = 0
     orphan_step: int = 0
+    overflowed: bool = False
+    reminders: int = 0
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -156,8 +156,10 @@ def view_of(call: Call) -> CallView:
         context=call.context,
         legs=tuple(_leg(leg) for leg in call.legs),
         transfer=_transfer(call),
-        supervisions=(),
-        recording=RecordingView(state="off", sid=None),
+        supervisions=tuple(
+            SupervisionView(item.supervisor, item.state.value, item.coach) for item in call.supervisions
+        ),
+        recording=RecordingView(state=call.recording.state.value, sid=call.recording.sid),
         timers=tuple(TimerView(name, rfc3339(due)) for name, due in sorted(call.timers.items())),
         pending_actions=tuple(
             PendingView(item.action.id, action_type(item.action), rfc3339(item.since), 1) for item in call.pending
