@@ -5,6 +5,7 @@ not UTF-8 are kept as surrogate escapes, from which the signature's bytes come b
 them for the record. What the fields mean is `ingress.webhooks`' business.
 """
 
+from functools import lru_cache
 from sys import intern
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ MAX_FIELDS = 512
 _ASCII = {f"{byte:02{case}}": chr(byte) for byte in range(0x80) for case in "xX"}
 """Characters by their two hex digits. What is not ASCII, or no escape, goes the standard library's way."""
 
-_CACHE_SIZE = 8192
+_CACHE_SIZE = 1024
 _CACHED_LENGTH = 96
 
 
@@ -75,16 +76,35 @@ def parse_text(text: str) -> Pairs:
     return [_parsed[field] for field in text.split("&") if field]
 
 
-def readable(pairs: Pairs, *, ascii_only: bool = False) -> dict[str, str]:
-    """Fields by name as Unicode text; of a repeated name the first value. What was not UTF-8 becomes U+FFFD.
-
-    `ascii_only`: the caller knows that all of them are ASCII. Twilio does not repeat names in voice callbacks; the
-    bytes of a form that does are signed all the same.
-    """
+def signed_and_readable(pairs: Pairs) -> tuple[str, dict[str, str]]:
+    """The fields as they are signed (see `joined`) and as they are read (see `readable`)."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        fields.update(reversed(pairs))
-    return fields if ascii_only else {_text(name): _text(value) for name, value in fields.items()}
+        return joined(pairs), readable(pairs)
+    signed = "".join([name + fields[name] for name in _sorted(tuple(fields))])
+    return signed, fields if signed.isascii() else readable(pairs)
+
+
+def joined(pairs: Pairs) -> str:
+    """Names and values in the order of names, then values, the same pair once, nothing between them."""
+    return "".join([name + value for name, value in sorted(set(pairs))])
+
+
+def readable(pairs: Pairs) -> dict[str, str]:
+    """Fields by name as Unicode text; of a repeated name the first value. What was not UTF-8 becomes U+FFFD.
+
+    Twilio does not repeat names in voice callbacks; a form that does is signed with all of its values.
+    """
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields.setdefault(_text(name), _text(value))
+    return fields
+
+
+@lru_cache(1024)
+def _sorted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Callbacks of one kind have the same names in the same order."""
+    return tuple(sorted(names))
 
 
 def _text(text: str) -> str:

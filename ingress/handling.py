@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from multidict import istr
 
 from cordboard import metrics
 from cordboard.clock import Clock
@@ -32,6 +33,8 @@ TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER
 _OUR_QUERY = ("call", "leg", "a", "say", "play", "audio")
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
+_SIGNATURE = istr(SIGNATURE_HEADER)
+_SETTINGS = istr(SETTINGS_HEADER)
 
 
 class _Meter:
@@ -87,7 +90,7 @@ class Ingress:
 
         TwiML goes first: a caller who gets none hears an error, a callback is sent again.
         """
-        if SIGNATURE_HEADER not in request.headers:
+        if _SIGNATURE not in request.headers:
             raise RefusedError(403, Refusal.UNSIGNED.value)
         limit = self._config.max_in_flight
         if self._in_flight > (limit + limit // 2 if route in TWIML_ROUTES else limit):
@@ -99,8 +102,8 @@ class Ingress:
             incoming.target,
             incoming.signed_fields,
             incoming.fields.get("AccountSid"),
-            headers.get(SIGNATURE_HEADER),
-            headers.get(SETTINGS_HEADER),
+            headers.get(_SIGNATURE),
+            headers.get(_SETTINGS),
         )
         if refusal is None and not incoming.body_is_signed:
             refusal = Refusal.WRONG_BODY

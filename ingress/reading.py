@@ -6,13 +6,14 @@ What it refuses is no form of Twilio's. Whether Twilio sent it is `signature.py`
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from ingress.forms import TooManyFieldsError, parse_form, parse_text, readable
-from ingress.signature import check_body, joined_fields
+from ingress.forms import TooManyFieldsError, parse_form, parse_text, readable, signed_and_readable
+from ingress.signature import check_body
 
 MAX_BODY_BYTES = 65_536
 FORM = "application/x-www-form-urlencoded"
+_TWILIOS_FORM = FORM + "; charset=UTF-8"
 
 
 class RefusedError(Exception):
@@ -41,9 +42,7 @@ class Incoming:
         if method == "GET":
             self.signed_fields, self.fields = "", self.query
         else:
-            pairs = parse_form(body) if is_form else []
-            self.signed_fields = joined_fields(pairs)
-            self.fields = readable(pairs, ascii_only=self.signed_fields.isascii())
+            self.signed_fields, self.fields = signed_and_readable(parse_form(body) if is_form else [])
 
     @property
     def body_is_signed(self) -> bool:
@@ -57,7 +56,7 @@ class Incoming:
 async def read_request(request: web.BaseRequest, timeout_s: float) -> Incoming:
     """The request with its body. Raises `RefusedError` for one that is too large, too slow or packed."""
     body = await read_body(request, timeout_s)
-    is_form = request.content_type == FORM or not body
+    is_form = request.headers.get(hdrs.CONTENT_TYPE) == _TWILIOS_FORM or request.content_type == FORM or not body
     try:
         return Incoming(request.method, request.raw_path, body, is_form=is_form)
     except TooManyFieldsError as error:
@@ -66,13 +65,13 @@ async def read_request(request: web.BaseRequest, timeout_s: float) -> Incoming:
 
 async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
     """At most `MAX_BODY_BYTES`. Raises `RefusedError` (`encoding`, `size`, `slow_body`)."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise RefusedError(415, "encoding")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise RefusedError(413, "size")
     try:
         if request.content.is_eof():
             return _bounded(request.content.read_nowait())
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise RefusedError(413, "size")
         async with asyncio.timeout(timeout_s):
             return _bounded(await request.read())
     except web.HTTPRequestEntityTooLarge as error:

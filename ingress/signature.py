@@ -15,7 +15,7 @@ against replays is the record's id and the sequence numbers (reliability.md 4.2)
 
 import hmac
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -79,14 +79,6 @@ def signing_urls(url: str) -> tuple[str, ...]:
     return tuple(urls.of(parts.path + query))
 
 
-def joined_fields(pairs: Sequence[tuple[str, str]]) -> str:
-    """Form fields as they are signed: sorted by name, then value; the same pair once (as Twilio's SDKs do)."""
-    by_name = dict(pairs)
-    if len(by_name) == len(pairs):
-        return "".join([name + by_name[name] for name in sorted(by_name)])
-    return "".join([name + value for name, value in sorted(set(pairs))])
-
-
 def compute_signature(secret: bytes, text: bytes, algorithm: str = "sha1") -> bytes:
     """The signature of `text`, Base64."""
     return b2a_base64(hmac.digest(secret, text, algorithm), newline=False)
@@ -121,7 +113,7 @@ class Verifier:
     ) -> Refusal | None:
         """None if the request is Twilio's, else why not.
 
-        `target` is the raw request target, `fields` the form as `joined_fields` gives it (empty for GET and for bodies
+        `target` is the raw request target, `fields` the form as `forms.joined` gives it (empty for GET and for bodies
         that are no form), `account_sid` the claimed account; where a request carries none, every account is tried.
         """
         if not signature:

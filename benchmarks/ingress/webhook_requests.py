@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
-from ingress.signature import compute_signature, joined_fields
+from ingress.forms import joined
+from ingress.signature import compute_signature
 
 ACCOUNT = "AC" + "a" * 32
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
@@ -30,7 +31,7 @@ def request_of(number: int) -> bytes:
     """One request with the headers that Twilio sends."""
     fields = fields_of(number)
     target = f"/v1/voice/status?call={fields['CallSid']}&leg=customer-1"
-    text = PUBLIC_URL + target + joined_fields(list(fields.items()))
+    text = PUBLIC_URL + target + joined(list(fields.items()))
     signature = compute_signature(TOKEN.encode(), text.encode()).decode()
     body = urlencode(fields).encode()
     head = (

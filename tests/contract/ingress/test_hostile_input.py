@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cordboard.log.memory import MemoryLog
 from ingress.app import IngressConfig
-from ingress.forms import parse_form
+from ingress.forms import joined, parse_form
 from ingress.reading import FORM
-from ingress.signature import compute_signature, joined_fields
+from ingress.signature import compute_signature
 from schemas.routes import Route
 from signing_twilio import ACCOUNT, PUBLIC_URL, TOKEN, calling
 
@@ -99,7 +99,7 @@ def test_signed(config: IngressConfig) -> None:
         @example("POST", "/nothing", "", FORM, b"")
         def anything(method: str, target: str, query: str, content_type: str, form: bytes) -> None:
             is_form = content_type == FORM and method != "GET"
-            signed = joined_fields(parse_form(form)) if is_form else ""
+            signed = joined(parse_form(form)) if is_form else ""
             text = (PUBLIC_URL + target + query + signed).encode("utf-8", "surrogateescape")
             signature = compute_signature(TOKEN.encode(), text).decode()
             headers = {"Content-Type": content_type, "X-Twilio-Signature": signature}

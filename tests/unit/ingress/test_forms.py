@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingress import forms
-from ingress.forms import MAX_FIELDS, TooManyFieldsError, parse_form, readable
+from ingress.forms import MAX_FIELDS, TooManyFieldsError, joined, parse_form, readable, signed_and_readable
 
 pieces = st.sampled_from(["CallSid", "=", "&", "+", "%", "%2B", "%20", "%zz", "%4", "%C3%A9", "%ff", ";", "é", " ", ""])
 bodies = st.lists(pieces | st.text(max_size=4), max_size=30).map("".join)
@@ -58,6 +58,13 @@ def test_readable_is_unicode(body: bytes) -> None:
 def test_first_of_a_repeated_name_is_read() -> None:
     """Of a repeated name the record holds the first value."""
     assert readable([("a", "1"), ("a", "2")]) == {"a": "1"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "A", "b", "é", ""]) | st.text(max_size=3), st.text(max_size=3))))
+def test_short_cut_gives_the_same(fields: list[tuple[str, str]]) -> None:
+    """What is signed and what is read do not depend on whether names are repeated or odd."""
+    pairs = parse_form(urlencode(fields).encode())
+    assert signed_and_readable(pairs) == (joined(pairs), readable(pairs))
 
 
 def test_too_many_fields_are_refused() -> None:

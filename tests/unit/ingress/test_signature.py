@@ -11,6 +11,7 @@ from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
 from cordboard.accounts import Account, Accounts
+from ingress.forms import joined
 from ingress.signature import (
     KeySettings,
     Refusal,
@@ -18,7 +19,6 @@ from ingress.signature import (
     Verifier,
     check_body,
     compute_signature,
-    joined_fields,
     parse_settings,
     signing_urls,
 )
@@ -44,7 +44,7 @@ def accepted(case: dict[str, Any]) -> bool:
         hashes = [part.removeprefix("bodySHA256=") for part in case["url"].partition("?")[2].split("&")]
         if not any(check_body(body.encode(), candidate) for candidate in hashes):
             return False
-    fields = joined_fields([(name, value) for name, value in case.get("params", [])])
+    fields = joined([(name, value) for name, value in case.get("params", [])])
     secret, given_signature = case["auth_token"].encode(), case["signature"].encode()
     return any(
         compute_signature(secret, (url + fields).encode()) == given_signature for url in signing_urls(case["url"])
@@ -97,7 +97,7 @@ def test_agrees_with_twilios_validator(
     signature = oracle.compute_signature(f"{scheme}://{signed_host}{target}", MultiDict(form))
     verifier = Verifier(Accounts([Account(sid=SID, auth_tokens=(token,))]), public_url)
 
-    ours = verifier.check(target, joined_fields(form), SID, signature)
+    ours = verifier.check(target, joined(form), SID, signature)
 
     assert oracle.validate(public_url + target, MultiDict(form), signature)
     assert ours is None
@@ -107,7 +107,7 @@ def test_agrees_with_twilios_validator(
 def test_another_form_is_refused(signed: list[tuple[str, str]], sent: list[tuple[str, str]]) -> None:
     """A form whose signed text differs from the one that was signed is refused, as by Twilio's validator."""
     signature = RequestValidator(TOKEN).compute_signature("https://h/p", MultiDict(signed))
-    verdict = verifier().check("/p", joined_fields(sent), SID, signature)
+    verdict = verifier().check("/p", joined(sent), SID, signature)
     assert (verdict is None) is RequestValidator(TOKEN).validate("https://h/p", MultiDict(sent), signature)
 
 
