@@ -20,6 +20,8 @@ EVENTS = {
     CallStatus.RINGING: ("ringing", 1),
     CallStatus.IN_PROGRESS: ("answered", 2),
 }
+CANCELLED_SIP = 487
+DECLINED_SIP = 603
 ADD_FAILED = "participant_add_failed"
 
 
@@ -108,10 +110,24 @@ def tell_verdict(world: World, call: Call) -> None:
 
 
 def hang_up(world: World, call: Call) -> None:
-    """End a call from either side: completed when it was answered, else canceled."""
-    if call.live:
-        answered = call.status is CallStatus.IN_PROGRESS
-        finish(world, call, CallStatus.COMPLETED if answered else CallStatus.CANCELED, None if answered else 487)
+    """Let the call's own party hang up.
+
+    Completed when it was answered. Else a caller has given up (no-answer), or a dialled party has declined (busy).
+    """
+    if call.status is CallStatus.IN_PROGRESS:
+        finish(world, call, CallStatus.COMPLETED)
+    elif call.direction is Direction.INBOUND:
+        finish(world, call, CallStatus.NO_ANSWER, CANCELLED_SIP)
+    else:
+        finish(world, call, CallStatus.BUSY, DECLINED_SIP)
+
+
+def cancel(world: World, call: Call, reason: str = "participant_hung_up") -> None:
+    """End a call from Twilio's side: completed when it was answered, else canceled."""
+    if call.status is CallStatus.IN_PROGRESS:
+        finish(world, call, CallStatus.COMPLETED, None, reason)
+    else:
+        finish(world, call, CallStatus.CANCELED, CANCELLED_SIP, reason)
 
 
 def finish(
@@ -145,7 +161,16 @@ def finish(
         duration_s=payloads.talk_seconds(call),
     )
     if call.peer is not None and call.peer.live:
-        hang_up(world, call.peer)
+        _end_peer(world, call.peer, status)
+
+
+def _end_peer(world: World, peer: Call, status: CallStatus) -> None:
+    """End the other half of an ``app:`` participant; one that was never answered ends as its application's call did."""
+    answered = peer.status is CallStatus.IN_PROGRESS
+    if answered or peer.direction is Direction.INBOUND or status not in {CallStatus.BUSY, CallStatus.FAILED}:
+        cancel(world, peer)
+    else:
+        finish(world, peer, status, DECLINED_SIP)
 
 
 def _leave_conference(world: World, call: Call, status: CallStatus, reason: str) -> None:

@@ -74,13 +74,13 @@ def parse_policy(fragment: str) -> RetryPolicy:
     if not fragment:
         return RetryPolicy()
     given = dict(parse_qsl(fragment))
-    count = given.get("rc", "")
+    retries = given.get("rc", "")
     policies = frozenset(given.get("rp", "ct").split(",")) & POLICY_NAMES
     return RetryPolicy(
         connect_s=_bounded(given.get("ct", ""), 5.0, 100, 10_000),
         read_s=_bounded(given.get("rt", ""), 15.0, 100, 15_000),
         total_s=_bounded(given.get("tt", ""), 15.0, 100, 15_000),
-        retries=min(int(count), 5) if count.isdigit() else 1,
+        retries=min(int(retries), 5) if retries.isdigit() else 1,
         on=policies or frozenset({"ct"}),
     )
 
@@ -136,7 +136,9 @@ class Exchanger:
     ) -> Reply:
         clock = self._world.clock
         deadline = clock.monotonic() + policy.total_s
+        tried = 0
         while True:
+            tried += 1
             entry.attempts += 1
             if not entry.token or not self._world.switches.u2_same_token_for_attempts:
                 entry.token = self._world.sids.token()
@@ -144,7 +146,7 @@ class Exchanger:
             try:
                 return await self._follow(attempt)
             except ExchangeFailedError as error:
-                used_up = entry.attempts > policy.retries or clock.monotonic() >= deadline
+                used_up = tried > policy.retries or clock.monotonic() >= deadline
                 if used_up or not policy.retries_on(error.cause):
                     raise
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from emulator import call as calls
-from emulator import conference, payloads
+from emulator import conference
 from emulator.entities import Application, Call, CallStatus, Departure, Direction, Number, ParticipantStatus, Source
 from emulator.errors import RestError
 from emulator.people import Answer
@@ -20,7 +20,7 @@ from emulator.twiml import script
 from emulator.world import World, mask
 
 log = structlog.get_logger("emulator")
-RING_TIMEOUT_SIP = 487
+RING_TIMEOUT_SIP = 487  # Twilio cancels the leg it has let ring
 
 
 # -- inbound ----------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def dial(world: World, call: Call) -> None:
 def _give_up(world: World, call: Call) -> None:
     """A leg whose conference has ended stops ringing; a joined one is hung up by its own script."""
     if call.live and call.answered_at is None:
-        calls.finish(world, call, CallStatus.CANCELED, RING_TIMEOUT_SIP)
+        calls.cancel(world, call)
 
 
 def _take_slot(world: World, account_sid: str) -> float:
@@ -230,8 +230,3 @@ def redirect(world: World, call: Call, source: Source) -> None:
     if participant is not None:
         departure = Departure("participant_updated_via_api", CallStatus.IN_PROGRESS)
         conference.leave(world, participant, departure)
-
-
-def talk_time(call: Call) -> int:
-    """Return the seconds between answer and end, for the REST resource."""
-    return payloads.talk_seconds(call)

@@ -17,7 +17,7 @@ from emulator.entities import (
     Subscription,
 )
 from emulator.errors import Alert, RestError, not_found
-from emulator.payloads import rfc2822
+from emulator.payloads import rfc2822, talk_seconds
 from emulator.rest import parameters
 from emulator.rest.answer import WORLD, Json, account, base, page, reply
 from emulator.rest.form import PHONE, Form, Parameters, phone_or_address, read_form
@@ -70,7 +70,7 @@ def resource(world: World, call: Call) -> Json:
         "status": "queued" if call.status is CallStatus.INITIATED else call.status.value,
         "start_time": rfc2822(call.answered_at) if call.answered_at else None,
         "end_time": rfc2822(ended) if ended else None,
-        "duration": str(line.talk_time(call)) if ended else None,
+        "duration": str(talk_seconds(call)) if ended else None,
         "price": None,
         "price_unit": "USD",
         "direction": call.direction.value,
@@ -250,9 +250,7 @@ async def update(request: web.Request) -> web.Response:
     if source is not None and not status:
         line.redirect(world, call, source)
     elif status == "completed" or (status == "canceled" and call.status is not CallStatus.IN_PROGRESS):
-        answered = call.status is CallStatus.IN_PROGRESS
-        end = CallStatus.COMPLETED if answered else CallStatus.CANCELED
-        calls.finish(world, call, end, None if answered else 487, world.switches.u16_hangup_reason)
+        calls.cancel(world, call, world.switches.u16_hangup_reason)
     call.updated_at = world.clock.now()
     return reply(resource(world, call))
 
@@ -261,7 +259,7 @@ def _limit(world: World, call: Call, form: Form) -> None:
     call.time_limit_s = float(form.seconds("TimeLimit", 14_400, 0, 86_400, 20001))
     if call.answered_at is not None and call.live:
         left = max(call.answered_at + call.time_limit_s - world.clock.now(), 0)
-        call.timers.append(world.clock.call_later(left, lambda: calls.hang_up(world, call)))
+        call.timers.append(world.clock.call_later(left, lambda: calls.cancel(world, call)))
 
 
 async def delete(request: web.Request) -> web.Response:

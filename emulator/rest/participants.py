@@ -6,7 +6,6 @@ from emulator import call as calls
 from emulator import conference, line, media
 from emulator.entities import (
     Call,
-    CallStatus,
     Conference,
     ConferenceStatus,
     Direction,
@@ -302,7 +301,7 @@ async def delete(request: web.Request) -> web.Response:
     if participant.joined:
         conference.kick(world, participant)
     else:
-        calls.finish(world, participant.call, CallStatus.CANCELED, 487)
+        calls.cancel(world, participant.call)
     return web.Response(status=204)
 
 

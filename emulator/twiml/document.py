@@ -40,7 +40,7 @@ class Document:
         if urlsplit(url).scheme:
             return url
         if not self.url:
-            raise DocumentError(Alert.RELATIVE_URL, f"relative URL {url!r} in inline TwiML")
+            raise DocumentError(Alert.RELATIVE_URL, "a relative URL in inline TwiML, which has no base")
         return urljoin(self.url, url) if url else self.url
 
 

@@ -126,7 +126,7 @@ async def _dial(world: World, call: Call, document: Document, verb: Dial) -> Sou
         world.alert(error.code, error.detail, call.sid, document.url)
         return _action(document, verb.action, verb.method, DialCallStatus="failed")
     conference.join(world, participant)
-    limit = world.clock.call_later(verb.time_limit_s, lambda: calls.hang_up(world, call))
+    limit = world.clock.call_later(verb.time_limit_s, lambda: calls.cancel(world, call))
     try:
         departure = await _stay(world, call, participant, verb)
     finally:

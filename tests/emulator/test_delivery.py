@@ -116,9 +116,9 @@ async def test_connect_failure_is_retried_by_default(bench: Bench) -> None:
 async def test_read_timeout(bench: Bench) -> None:
     """A server that does not answer within rt is a read timeout: retried with rp=rt only."""
     async with _mute_server() as (url, taken):
-        await _call(bench, f"{url}#rt=100&rc=2&rp=rt")
+        await _call(bench, f"{url}#rt=200&rc=2&rp=rt")
         assert len(taken) == 3
-        await _call(bench, f"{url}#rt=100&rc=2")
+        await _call(bench, f"{url}#rt=200&rc=2")
         assert len(taken) == 4
     assert all("no answer" in str(entry.error) for entry in bench.sent("call"))
 
@@ -126,7 +126,7 @@ async def test_read_timeout(bench: Bench) -> None:
 async def test_total_time_bounds_all_attempts(bench: Bench) -> None:
     """Tt ends the retries, however many are left."""
     async with _mute_server() as (url, taken):
-        await _call(bench, f"{url}#rt=100&tt=150&rc=5&rp=all")
+        await _call(bench, f"{url}#rt=200&tt=300&rc=5&rp=all")
         assert len(taken) == 2
 
 
@@ -193,7 +193,7 @@ async def test_dropped_and_doubled(bench: Bench) -> None:
 
 async def test_a_delayed_callback_is_overtaken(bench: Bench) -> None:
     """A delayed callback arrives after later ones."""
-    await bench.control("POST", "/faults", {"effect": "delay", "match": "initiated", "delay_s": 0.3})
+    await bench.control("POST", "/faults", {"effect": "delay", "match": "initiated", "delay_s": 0.6})
     await _call(bench, bench.url("/cb"), ALL)
     await bench.until(lambda: len(bench.site.got("/cb")) == 4, "all four")
     assert bench.site.got("/cb")[-1].params["CallStatus"] == "initiated"

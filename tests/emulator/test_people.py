@@ -1,5 +1,7 @@
 """The dialled parties: every behaviour as a leg shows it, in the status, the SIP code and the callbacks."""
 
+import asyncio
+
 import pytest
 
 from emulator import Person, Switches
@@ -135,3 +137,41 @@ async def test_detection_without_callback_is_an_alert(bench: Bench) -> None:
     """Machine detection without a callback URL is warning 21262."""
     await _dial(bench, MachineDetection="Enable", AsyncAmd="true")
     await bench.until(lambda: 21262 in [alert.code for alert in bench.emulator.world.alerts.entries], "the alert")
+
+
+async def test_a_ringing_party_declines(bench: Bench) -> None:
+    """Hanging up while it rings is declining: busy with 603."""
+    await bench.person(TARGET, answer="asks")
+    sid = await _dial(bench)
+    await bench.until(lambda: bench.status(sid) == "ringing", "the ring")
+    await bench.control("POST", f"/calls/{sid}/hangup")
+    await bench.until(lambda: bench.site.got("/cb", CallStatus="busy", SipResponseCode="603"), "the callback")
+
+
+async def test_a_caller_gives_up(bench: Bench) -> None:
+    """A caller who hangs up before the answer is no-answer, and the document that comes late is not run."""
+    release = asyncio.Event()
+    bench.site.gates["/slow"] = release
+    bench.site.pages["/slow"] = "<Response><Dial><Conference>room-1</Conference></Dial></Response>"
+    await bench.control("PUT", f"/numbers/{NUMBER}", {"voice_url": bench.url("/slow")})
+    _, body = await bench.control("POST", "/calls", {"from": "+15550100002", "to": NUMBER})
+    sid = str(body["call_sid"])
+    await bench.until(lambda: bench.site.got("/slow"), "the webhook")
+    await bench.control("POST", f"/calls/{sid}/hangup")
+    release.set()
+    await bench.until(lambda: bench.sent("twiml")[0].done_at, "the late document")
+    assert bench.status(sid) == "no-answer"
+    assert not bench.emulator.world.conferences
+
+
+async def test_an_application_that_rejects(bench: Bench) -> None:
+    """An app: participant whose application rejects the call is busy."""
+    app = "AP" + "1" * 32
+    bench.site.pages["/app"] = "<Response><Reject/></Response>"
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    await bench.caller_in("room-1")
+    form = {"From": NUMBER, "To": f"app:{app}"}
+    _, body = await bench.rest("POST", "/Conferences/room-1/Participants.json", form)
+    await bench.until(lambda: bench.status(str(body["call_sid"])) == "busy", "the rejection")
+    await bench.settled()
+    assert bench.sent("conference", ReasonParticipantLeft="participant_add_failed", ParticipantCallStatus="busy")

@@ -45,6 +45,8 @@ class Site:
     """The customer's server. ``pages`` maps a path to TwiML, a status, or a function of the request's fields."""
 
     pages: dict[str, str | int | Callable[[dict[str, str]], str | int]] = field(default_factory=dict)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Answers to these paths wait until the gate opens."""
     hits: list[Hit] = field(default_factory=list)
     url: str = ""
 
@@ -67,6 +69,8 @@ class Site:
         posted = {name: str(value) for name, value in (await request.post()).items()}
         params = posted if request.method == "POST" else dict(request.query)
         self.hits.append(Hit(request.path, request.method, params, dict(request.headers), request.raw_path))
+        if request.path in self.gates:
+            await self.gates[request.path].wait()
         page = self.pages.get(request.path, 204)
         answer = page(params) if callable(page) else page
         if isinstance(answer, int):
