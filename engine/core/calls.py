@@ -2,22 +2,19 @@
 
 from msgspec.structs import replace
 
-from engine.core import flags
-from engine.core.dialling import dial
+from engine.core import destinations, flags
+from engine.core.destinations import END, END_WITHIN_MS, WAIT
+from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, Turn
-from schemas.actions import EndConference, RedirectCall
-from schemas.prompts import Prompt
+from schemas.actions import EndConference
+from schemas.commands import Disposition
 from schemas.state import Direction, LegState, Role, TransferState
 
-WAIT = "max_wait"
 ORPHAN = "orphan"
 WRAP_UP = "wrap_up"
 FORGET = "forget"
-END = "end"
-END_WITHIN_MS = 10_000
 FORGET_AFTER_MS = 86_400_000
-GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
 
 
 def agent_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
@@ -43,7 +40,7 @@ def outbound(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
 
 def nobody_coming(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether no agent is in the room or on the way."""
-    return not any(leg.role in TALKING_ROLES for leg in turn.live())
+    return destinations.nobody_coming(turn)
 
 
 def wraps_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -63,6 +60,13 @@ def ending(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return turn.call.room.ending
 
 
+def requeues(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether a transfer that failed sends the customer back to the queue."""
+    transfer = turn.call.transfer
+    failed = transfer is not None and transfer.state is TransferState.FAILED
+    return failed and transfer is not None and transfer.disposition is Disposition.REQUEUE
+
+
 def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether the time in which an agent might come back by itself is over."""
     return ORPHAN not in turn.call.timers
@@ -79,14 +83,17 @@ def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Ring the next target of the number's route, if there is one."""
     route = [entry for entry in turn.call.policy.route if entry != "wait"]
     position = turn.call.routed
-    if position < len(route) and nobody_coming(turn, ""):
+    if position < len(route) and destinations.nobody_coming(turn):
         turn.set(routed=position + 1)
-        dial(turn, Role.AGENT, route[position])
+        dial(turn, role_of(route[position]), route[position], whisper=prompt_of(turn.call.policy.whisper))
 
 
 def connect(turn: Turn, leg_id: str) -> None:
-    """They can talk."""
+    """They can talk: whoever was comforted with music is not any more."""
     turn.disarm(WAIT)
+    customer = turn.customer
+    if customer is not None and customer.state is LegState.JOINED:
+        flags.unhold(turn, customer.leg)
     guard_customer(turn, leg_id)
 
 
@@ -120,51 +127,28 @@ def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 def recover(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Somebody is there again."""
     turn.disarm(ORPHAN)
-    customer = turn.customer
-    if customer is not None and customer.state is LegState.JOINED:
-        flags.unhold(turn, customer.leg)
 
 
-def next_orphan_step(turn: Turn, leg_id: str) -> None:
+def next_orphan_step(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Try what the policy names next; after the last of it the call ends with an announcement."""
-    steps = turn.call.policy.orphan
-    position = turn.call.orphan_step
+    turn.disarm(ORPHAN)
+    steps = (*turn.call.policy.orphan, destinations.ANNOUNCE_END)
+    position = min(turn.call.orphan_step, len(steps) - 1)
+    if steps[position] == "recall":
+        turn.set(orphan_step=position + 1)
+        if destinations.recall(turn, destinations.last_agent(turn)) is not None:
+            return
+        position += 1
     turn.set(orphan_step=position + 1)
-    step = steps[position] if position < len(steps) else "announce_end"
-    if step == "recall" and recall_agent(turn, _last_agent_target(turn)) is not None:
-        return
-    if step == "recall":
-        next_orphan_step(turn, leg_id)
-        return
-    _blame(turn, "orphaned")
-    turn.tell_call("call.dropped", reason="orphaned")
-    announce_end(turn, leg_id)
+    if steps[position] != destinations.REQUEUE:
+        _blame(turn, "orphaned")
+        turn.tell_call("call.dropped", reason="orphaned")
+    destinations.send(turn, steps[position])
 
 
-def recall_agent(turn: Turn, target: str | None) -> str | None:
-    """Dial an agent again; the leg's id, or None when nobody is known."""
-    return dial(turn, Role.AGENT, target) if target else None
-
-
-def _last_agent_target(turn: Turn) -> str | None:
-    agents = [leg for leg in turn.call.legs if leg.role in TALKING_ROLES and leg.joined_at is not None and leg.target]
-    return agents[-1].target if agents else None
-
-
-def announce_end(turn: Turn, leg_id: str) -> None:
-    """The customer hears a goodbye outside the room, and the call ends with it."""
-    customer = turn.customer
-    if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
-        end_room(turn, leg_id)
-        return
-    turn.update(customer.leg, ours=True)
-    call = turn.call
-    turn.request(
-        RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
-                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=customer.leg, call_sid=customer.call_sid,
-                     announce=GOODBYE)
-    )  # fmt: skip
-    turn.arm(END, END_WITHIN_MS * 3)
+def overflow(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Nobody came within the limit: what the policy has for that."""
+    destinations.send(turn, turn.call.policy.max_wait)
 
 
 def begin_wrap_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -244,6 +228,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "wraps_up": wraps_up,
     "consult_abandoned": consult_abandoned,
     "ending": ending,
+    "requeues": requeues,
     "grace_over": grace_over,
 }
 CALL_EFFECTS: dict[str, Act] = {
@@ -255,7 +240,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "comfort_orphan": comfort_orphan,
     "recover": recover,
     "next_orphan_step": next_orphan_step,
-    "announce_end": announce_end,
+    "overflow": overflow,
     "begin_wrap_up": begin_wrap_up,
     "begin_last_words": begin_last_words,
     "end_room": end_room,

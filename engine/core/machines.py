@@ -5,6 +5,7 @@ Nothing here decides: the tables do (`engine.core.tables`), with the guards and 
 
 from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
+from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.table import choose, compile_table, machine_of
 from engine.core.tables import calls, legs, transfers
@@ -16,7 +17,7 @@ LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
 TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
 LEG_TABLE = compile_table(LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS)
-CALL_TABLE = compile_table(CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS)
+CALL_TABLE = compile_table(CALL_MACHINE, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS})
 TRANSFER_TABLE = compile_table(
     TRANSFER_MACHINE, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
 )

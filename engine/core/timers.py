@@ -1,6 +1,6 @@
 """Timers that fell due. The name says what for; another due time means that it was re-armed since and is not meant."""
 
-from engine.core import calls, consults, flags, machines, transfers
+from engine.core import calls, consults, destinations, flags, holding, machines, transfers
 from engine.core.turn import CALL, LEG, TRANSFER, Turn
 from schemas.records import TimerDue
 from schemas.state import LegState
@@ -9,7 +9,13 @@ REAP = "reap"
 REAP_EVERY_MS = 600_000
 LEG_PREFIX = "leg."
 
-_CALL_TRIGGERS = {calls.WAIT: "max_wait", calls.ORPHAN: "orphan_due", calls.WRAP_UP: "wrapped"}
+_CALL_TRIGGERS = {
+    destinations.WAIT: "max_wait",
+    calls.ORPHAN: "orphan_due",
+    calls.WRAP_UP: "wrapped",
+    holding.REMINDER: "reminder_due",
+    holding.LIMIT: "hold_due",
+}
 
 
 def apply(turn: Turn, record: TimerDue) -> None:
@@ -43,7 +49,7 @@ def _other(turn: Turn, name: str) -> None:
         flags.confirm_due(turn)
     elif name == flags.UNCONFIRMED:
         flags.give_up(turn)
-    elif name == calls.END:
+    elif name == destinations.END:
         for leg in turn.live():
             turn.stimulate(LEG, "remove" if leg.state is not LegState.LEAVING else "overdue", leg.leg)
     elif name == REAP:

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.core import calls, flags
+from engine.core import destinations, flags
 from engine.core.dialling import dial
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TRANSFER, Turn
@@ -113,7 +113,7 @@ def sent_off(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     recalled = turn.find(transfer.recall_leg)
     if transfer.disposition is Disposition.RECALL:
         return recalled is not None and recalled.state is LegState.JOINED and _customer_unheld(turn)
-    return transfer.disposition is Disposition.ANNOUNCE_END
+    return transfer.disposition in {Disposition.ANNOUNCE_END, Disposition.VOICEMAIL, Disposition.REQUEUE}
 
 
 def disarm(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -207,7 +207,7 @@ def fall_back(turn: Turn, leg_id: str) -> None:
     elif wanted is Disposition.RECALL:
         _recall(turn, leg_id)
     else:
-        send_off(turn, leg_id)
+        _send(turn, leg_id, wanted)
 
 
 def _recall(turn: Turn, leg_id: str) -> None:
@@ -217,7 +217,7 @@ def _recall(turn: Turn, leg_id: str) -> None:
         unhold_customer(turn, leg_id)
         return
     comfort(turn, leg_id)
-    recalled = calls.recall_agent(turn, initiator.target if initiator is not None else None)
+    recalled = destinations.recall(turn, initiator)
     if recalled is None:
         send_off(turn, leg_id)
     else:
@@ -226,9 +226,16 @@ def _recall(turn: Turn, leg_id: str) -> None:
 
 def send_off(turn: Turn, leg_id: str) -> None:
     """The last resort: an announcement, and the call ends."""
-    change(turn, disposition=Disposition.ANNOUNCE_END)
+    _send(turn, leg_id, Disposition.ANNOUNCE_END)
+
+
+def _send(turn: Turn, leg_id: str, disposition: Disposition) -> None:
+    change(turn, disposition=disposition)
     release_initiator(turn, leg_id)
-    calls.announce_end(turn, leg_id)
+    if disposition is Disposition.ANNOUNCE_END:
+        destinations.announce_end(turn)
+    elif disposition is Disposition.VOICEMAIL:
+        destinations.voicemail(turn)
     turn.stimulate(TRANSFER, "settled")
 
 

@@ -1,7 +1,7 @@
 """`call.connect` and `call.add`: bring somebody into the call."""
 
 from engine.core import answers
-from engine.core.dialling import dial
+from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.turn import Turn
 from schemas.commands import Add, Connect
 from schemas.prompts import Prompt
@@ -12,7 +12,8 @@ from schemas.targets import TargetKind, parse_target
 
 def connect(turn: Turn, command: Command, data: Connect) -> None:
     """Dial an agent; answered when the leg has joined or cannot."""
-    _bring(turn, command, Role.AGENT, data.to, data.from_, data.ring_timeout_s, data.whisper)
+    whisper = data.whisper or prompt_of(turn.call.policy.whisper)
+    _bring(turn, command, role_of(data.to), data.to, data.from_, data.ring_timeout_s, whisper)
 
 
 def add(turn: Turn, command: Command, data: Add) -> None:

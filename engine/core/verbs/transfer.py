@@ -12,8 +12,6 @@ from schemas.records import Command
 from schemas.state import Leg, LegState, Role, Transfer, TransferState
 from schemas.targets import TargetKind, parse_target
 
-_SUPPORTED = frozenset({Disposition.RETURN, Disposition.RECALL, Disposition.ANNOUNCE_END})
-
 
 def active(turn: Turn) -> Transfer | None:
     """The transfer that is under way, if there is one."""
@@ -65,8 +63,6 @@ def _refusal(turn: Turn, data: commands.Transfer) -> str | None:
         return "no_customer"
     if any(parse_target(target).kind is TargetKind.QUEUE for target in data.targets):
         return "taskrouter_not_configured"
-    if not set(_dispositions(data).values()) <= _SUPPORTED:
-        return "disposition_not_supported"
     return None
 
 

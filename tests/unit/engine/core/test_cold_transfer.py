@@ -344,7 +344,6 @@ def test_a_machine_picks_up() -> None:
     ("data", "reason"),
     [
         ({"mode": "cold", "targets": ["queue:sales"]}, "taskrouter_not_configured"),
-        ({"mode": "cold", "targets": [OTHER], "on_failure": {"busy": "voicemail"}}, "disposition_not_supported"),
         ({"mode": "cold", "targets": [OTHER], "initiator": "agent-9"}, "unknown_leg"),
         ({"mode": "cold", "targets": ["tel:123"]}, "invalid"),
         ({"mode": "lukewarm", "targets": [OTHER]}, "invalid"),

@@ -12,6 +12,7 @@ from transitions import Machine, MachineError
 from engine.core import machines
 from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
+from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
 from engine.core.tables import calls, legs, transfers
@@ -21,7 +22,7 @@ from engine.diagrams import FOLDER, pages
 
 ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[str, Any]]] = {
     "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS),
-    "call": (calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS),
+    "call": (calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS}),
     "transfer": (
         transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE,
         {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS},

@@ -1,0 +1,99 @@
+"""Where a customer goes whom nobody can serve: a goodbye, a voicemail, another target, the queue once more.
+
+The words are those of the policy (contracts.md section 6). A goodbye and a voicemail are heard outside the room: the
+customer's own Twilio call is redirected, and ends with them.
+"""
+
+from engine.core import flags
+from engine.core.dialling import dial, role_of
+from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
+from schemas.actions import RedirectCall
+from schemas.prompts import Prompt
+from schemas.state import Leg, LegState
+
+WAIT = "max_wait"
+END = "end"
+END_WITHIN_MS = 10_000
+SENT_OFF_WITHIN_MS = 30_000
+VOICEMAIL_WITHIN_MS = 300_000
+ANNOUNCE_END, VOICEMAIL, REQUEUE = "announce_end", "voicemail", "requeue"
+GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
+LEAVE_A_MESSAGE = Prompt(
+    say="We are sorry, nobody can take your call at the moment. Please leave a message after the tone."
+)
+
+
+def send(turn: Turn, where: str) -> None:
+    """Send the customer where the policy says: `announce_end`, `voicemail`, `requeue` or a target."""
+    if where == ANNOUNCE_END:
+        announce_end(turn)
+    elif where == VOICEMAIL:
+        voicemail(turn)
+    elif where == REQUEUE:
+        turn.stimulate(CALL, REQUEUE)
+    else:
+        overflow(turn, where)
+
+
+def announce_end(turn: Turn) -> None:
+    """The customer hears a goodbye, and the call ends with it."""
+    _redirect(turn, GOODBYE, voicemail=False)
+
+
+def voicemail(turn: Turn) -> None:
+    """The customer may leave a message, and the call ends with it."""
+    _redirect(turn, LEAVE_A_MESSAGE, voicemail=True)
+
+
+def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
+    customer = turn.customer
+    if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
+        turn.stimulate(CALL, "end_asked")
+        return
+    turn.update(customer.leg, ours=True)
+    call = turn.call
+    turn.request(
+        RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=customer.leg, call_sid=customer.call_sid,
+                     announce=prompt, voicemail=voicemail)
+    )  # fmt: skip
+    turn.arm(END, SENT_OFF_WITHIN_MS)
+
+
+def overflow(turn: Turn, target: str) -> None:
+    """One more target, for whom the wait may last as long as it rings; after that a goodbye."""
+    if turn.call.overflowed or not nobody_coming(turn):
+        announce_end(turn)
+        return
+    turn.set(overflowed=True)
+    leg = dial(turn, role_of(target), target)
+    turn.arm(WAIT, turn.leg(leg).ring_timeout_s * 1000 + SENT_OFF_WITHIN_MS)
+
+
+def requeue(turn: Turn) -> None:
+    """Back to the queue: agents who are still there leave, and the route begins again."""
+    for leg in turn.live():
+        if leg.role in TALKING_ROLES:
+            turn.stimulate(LEG, "remove", leg.leg)
+    customer = turn.customer
+    if customer is not None and customer.state is LegState.JOINED:
+        flags.hold(turn, customer.leg, turn.call.policy.wait_audio)
+    turn.set(routed=0, overflowed=False)
+
+
+def nobody_coming(turn: Turn) -> bool:
+    """Whether no agent is in the room or on the way to it."""
+    return not any(leg.role in TALKING_ROLES and leg.state is not LegState.LEAVING for leg in turn.live())
+
+
+def recall(turn: Turn, former: Leg | None) -> str | None:
+    """Dial somebody again who was in the call; the new leg's id, or None when there is no address to dial."""
+    if former is None or former.target is None:
+        return None
+    return dial(turn, role_of(former.target), former.target)
+
+
+def last_agent(turn: Turn) -> Leg | None:
+    """The agent who was in the room last and can be dialled again."""
+    agents = [leg for leg in turn.call.legs if leg.role in TALKING_ROLES and leg.joined_at is not None and leg.target]
+    return agents[-1] if agents else None
