@@ -13,16 +13,25 @@ from cordboard.clock import Clock
 from cordboard.log.port import Entry, Record
 from engine.batch import Batch, Move, RecordTooBigError
 from engine.calls import Calls
-from engine.core.effects import Effect, Emit, Ignore, Park, Reply, RequestAction, Step, Unplaced
+from engine.core.effects import (
+    CancelTimer,
+    Emit,
+    Ignore,
+    Park,
+    Reply,
+    RequestAction,
+    ScheduleTimer,
+    Step,
+    Unplaced,
+)
 from engine.dead_letters import Reason, StopRule, TooManyDeadLettersError, dead_letter
-from engine.envelopes import encode_event, encode_result
+from engine.envelopes import Voice
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
 from engine.timers import DueTimer
 from schemas.codec import decode_inbox, encode
-from schemas.commands import name_of
 from schemas.ids import event_id, result_id
-from schemas.records import ActionReport, Command, Inbox, TimerDue, Webhook
+from schemas.records import Command, Inbox, Webhook
 from schemas.results import Outcome, Result
 from schemas.state import Call, CallState
 from schemas.topics import partition_of
@@ -30,10 +39,14 @@ from schemas.topics import partition_of
 Stepper = Callable[[Call | None, Inbox], Step]
 """`Switchboard.step`: what one record does to a call. Pure."""
 
-_KINDS: dict[type[Inbox], str] = {Webhook: "webhook", Command: "command", ActionReport: "report", TimerDue: "timer"}
 _NO_TIMERS: dict[str, int] = {}
+_NOTHING: list[bytes] = []
 
 _log = structlog.get_logger(__name__)
+
+
+class MisroutedError(Exception):
+    """A record lies in another partition than the one of its call."""
 
 
 class _Said:
@@ -45,7 +58,7 @@ class _Said:
         self.actions: list[bytes] = []
         self.events: list[bytes] = []
         self.answers: list[Result] = []
-        self.ignored: list[str] = []
+        self.ignored: str | None = None
         self.park_until: int | None = None
         self.unplaced = False
 
@@ -95,7 +108,7 @@ class Applier:
                 batch.last_offset = raw.offset
                 self.next_offset = raw.offset + 1
             else:
-                batch.tally.ignored["covered"] = batch.tally.ignored.get("covered", 0) + 1
+                batch.tally.passed_over("covered")
             index += 1
         self._pass_good(batch)
         batch.close()
@@ -107,107 +120,81 @@ class Applier:
             record = decode_inbox(raw.value or b"")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return self._put_aside(raw, Reason.UNDECODABLE, str(error), batch)
-        call_id = record.call_id
-        if call_id not in self._calls and partition_of(call_id.encode(), self._partitions) != self._partition:
-            detail = f"partition {partition_of(call_id.encode(), self._partitions)} was expected for its call_id"
-            return self._put_aside(raw, Reason.MISROUTED, detail, batch)
         try:
-            call = self._calls.get(call_id)
+            call = self._calls.get(record.call_id)
+            if call is None:
+                self._require_our_partition(record)
             step = self._step(call, record)
-            self._perform(raw, record, call, step, batch)
+            said = _sort_out(step, call, record) if step.effects else None
+            encoded = self._write(raw, record, call, step.call, said, batch)
+        except MisroutedError as error:
+            return self._put_aside(raw, Reason.MISROUTED, str(error), batch, record)
         except RecordTooBigError as error:
             return self._put_aside(raw, Reason.TOO_LARGE, str(error), batch, record)
         except Exception as error:  # noqa: BLE001 a bug in a step must not stop other calls
-            _log.exception("engine.record_poisoned", call_id=call_id, record=record.id, offset=raw.offset)
+            _log.exception("engine.record_poisoned", call_id=record.call_id, record=record.id, offset=raw.offset)
             return self._put_aside(raw, Reason.POISON, f"{type(error).__name__}: {error}", batch, record)
-        batch.good += 1
+        self._follow(raw, record, call, step.call, encoded, said, batch)
         return True
 
-    def _perform(self, raw: Record, record: Inbox, call: Call | None, step: Step, batch: Batch) -> None:
-        after = step.call
-        said = _Said()
-        if step.effects:
-            versioned = after is not None and (call is None or after.version != call.version)
-            self._listen(step.effects, record, after.version if versioned and after is not None else None, said)
-        offset = raw.offset
-        if said.park_until is not None:
-            if not isinstance(record, Webhook):
-                raise TypeError("only callbacks wait for their call")
-            batch.park(offset, Parked(record.id, record.call_id, raw.value or b"", said.park_until))
-        if after is not None and after is not call:
-            encoded = encode(after)
-            batch.write_call(offset, record.call_id, encoded, said.events)
-            self._calls.put(record.call_id, after, encoded)
-            self._compare(call, after, record, batch)
-        elif after is None and call is not None:
-            batch.forget_call(offset, record.call_id, said.events)
-            self._calls.drop(record.call_id)
-            _uncount(call, batch)
-        else:
-            batch.say_without_call(said.events)
-        self._collect(raw, record, said, batch, changed=after is not call)
+    def _require_our_partition(self, record: Inbox) -> None:
+        """Two partitions with one call would be two truths."""
+        expected = partition_of(record.call_id.encode(), self._partitions)
+        if expected != self._partition:
+            raise MisroutedError(f"call {record.call_id} belongs into partition {expected}")
 
-    def _listen(self, effects: tuple[Effect, ...], record: Inbox, version: int | None, said: _Said) -> None:
-        """Sort effects out. Events are numbered within the version they made; without one, within the record."""
-        number = 0
-        for effect in effects:
-            kind = type(effect)
-            if kind is Emit:
-                own_id = f"{record.id}.e{number}" if version is None else event_id(record.call_id, version, number)
-                said.events.append(encode_event(effect, own_id, record))  # type: ignore[arg-type] # kind is Emit
-                number += 1
-            elif isinstance(effect, RequestAction):
-                said.actions.append(encode(effect.action))
-            elif isinstance(effect, Reply):
-                said.events.append(encode_result(effect, record))
-                said.answers.append(effect.result)
-            elif isinstance(effect, Ignore):
-                said.ignored.append(effect.reason)
-            elif isinstance(effect, Park):
-                said.park_until = effect.until
-            elif isinstance(effect, Unplaced):
-                said.unplaced = True
-
-    def _collect(self, raw: Record, record: Inbox, said: _Said, batch: Batch, *, changed: bool) -> None:
-        """The state record is in the batch: so is now what shall leave after it."""
+    def _write(
+        self, raw: Record, record: Inbox, before: Call | None, after: Call | None, said: _Said | None, batch: Batch
+    ) -> bytes:
+        """The state record. When it raises, nothing has changed; when it returns, the record counts as applied."""
+        events = said.events if said is not None else _NOTHING
+        if said is not None and said.park_until is not None:
+            if not isinstance(record, Webhook) or after is not before:
+                raise TypeError("only callbacks wait for their call, and then they change none")
+            batch.park(raw.offset, Parked(record.id, record.call_id, raw.value or b"", said.park_until))
+        if after is before:
+            batch.say_without_call(events)
+            return b""
         key = record.call_id.encode()
-        partition = self._partition
-        for action in said.actions:
-            batch.actions.append(Entry(partition, key, action))
+        if after is None:
+            batch.forget_call(raw.offset, key, events)
+            return b""
+        encoded = encode(after)
+        batch.write_call(raw.offset, key, encoded, events)
+        return encoded
+
+    def _follow(
+        self, raw: Record, record: Inbox, before: Call | None, after: Call | None, encoded: bytes,
+        said: _Said | None, batch: Batch,
+    ) -> None:  # fmt: skip
+        """The state record is in the batch: so is now what it means, and what shall leave after it."""
+        batch.good += 1
+        if after is not before:
+            if after is not None:
+                self._calls.put(record.call_id, after, encoded)
+                _compare(before, after, record, batch)
+            elif before is not None:
+                self._calls.drop(record.call_id)
+                _uncount(before, batch)
+            if said is None or said.ignored is None:
+                batch.tally.applied(record)
+        if said is not None:
+            self._collect(raw, record, said, batch)
+        if type(record) is Webhook and record.parked and (said is None or said.park_until is None):
+            batch.unpark(raw.offset, record.id)
+
+    def _collect(self, raw: Record, record: Inbox, said: _Said, batch: Batch) -> None:
+        partition, key = self._partition, record.call_id.encode()
         for event in said.events:
             batch.events.append(Entry(partition, key, event))
-        tally = batch.tally
+        for action in said.actions:
+            batch.actions.append(Entry(partition, key, action))
         for result in said.answers:
-            answer = name_of(result.command_type) or "unknown", result.outcome.value
-            tally.answers[answer] = tally.answers.get(answer, 0) + 1
-        for reason in said.ignored:
-            tally.ignored[reason] = tally.ignored.get(reason, 0) + 1
-        if changed and not said.ignored:
-            kind = _KINDS[type(record)]
-            tally.kinds[kind] = tally.kinds.get(kind, 0) + 1
+            batch.tally.answered(result)
+        if said.ignored is not None:
+            batch.tally.passed_over(said.ignored)
         if said.unplaced:
             self._unplace(raw, record, batch)
-        self._unpark(raw, record, batch, parked_again=said.park_until is not None)
-
-    def _compare(self, before: Call | None, after: Call, record: Inbox, batch: Batch) -> None:
-        """What the change means for timers, metrics and the log."""
-        old = _NO_TIMERS if before is None else before.timers
-        if after.timers is not old:
-            for name, due in after.timers.items():
-                if old.get(name) != due:
-                    batch.timers.append(DueTimer(after.call_id, name, due))
-        tally = batch.tally
-        tally.timers += len(after.timers) - len(old)
-        tally.pending += len(after.pending)
-        tally.live += after.state is not CallState.ENDED
-        if before is None:
-            batch.begun.append(after.call_id)
-            batch.moves.append(Move(after.call_id, None, after.state.value, record.id, after.version))
-            return
-        tally.pending -= len(before.pending)
-        tally.live -= before.state is not CallState.ENDED
-        if after.state is not before.state:
-            batch.moves.append(Move(after.call_id, before.state.value, after.state.value, record.id, after.version))
 
     def _put_aside(self, raw: Record, reason: Reason, detail: str, batch: Batch, record: Inbox | None = None) -> bool:
         """Make the record a dead letter, unless there have been too many. The call stays as it was."""
@@ -226,8 +213,8 @@ class Applier:
         batch.letters.append(dead_letter(raw, reason, detail))
         if isinstance(record, Command):
             self._apologise(record, batch)
-        if record is not None:
-            self._unpark(raw, record, batch, parked_again=False)
+        if isinstance(record, Webhook) and record.parked:
+            batch.unpark(raw.offset, record.id)
         return True
 
     def _apologise(self, command: Command, batch: Batch) -> None:
@@ -240,7 +227,7 @@ class Applier:
             reason="internal_error",
         )
         reply = Reply(result_id(command.command_source, command.command_id), result)
-        event = encode_result(reply, command)
+        event = Voice(command).result(reply)
         batch.say_without_call([event])
         batch.events.append(Entry(self._partition, command.call_id.encode(), event))
 
@@ -248,10 +235,6 @@ class Applier:
         """Its call never came: a dead letter with the bytes as they came first. No fault of ours: no reason to stop."""
         detail = f"no call {record.call_id} came within the time that a callback waits"
         batch.letters.append(dead_letter(raw, Reason.UNPLACED, detail, value=self._parking.original(record.id)))
-
-    def _unpark(self, raw: Record, record: Inbox, batch: Batch, *, parked_again: bool) -> None:
-        if isinstance(record, Webhook) and record.parked and not parked_again:
-            batch.unpark(raw.offset, record.id)
 
     def _pass_good(self, batch: Batch) -> None:
         if batch.good:
@@ -263,3 +246,57 @@ def _uncount(call: Call, batch: Batch) -> None:
     batch.tally.live -= call.state is not CallState.ENDED
     batch.tally.pending -= len(call.pending)
     batch.tally.timers -= len(call.timers)
+
+
+def _sort_out(step: Step, before: Call | None, record: Inbox) -> _Said:
+    """Sort effects out. Events are numbered within the version that they made; without one, within the record."""
+    after = step.call
+    made = after is not None and (before is None or after.version != before.version)
+    version = after.version if made and after is not None else None
+    said = _Said()
+    voice = Voice(record)
+    for effect in step.effects:
+        if isinstance(effect, Emit):
+            number = len(said.events) - len(said.answers)
+            own_id = f"{record.id}.e{number}" if version is None else event_id(record.call_id, version, number)
+            said.events.append(voice.event(effect, own_id))
+        elif isinstance(effect, ScheduleTimer | CancelTimer):
+            continue  # `Call.timers` is the truth: what changed there is armed
+        elif isinstance(effect, RequestAction):
+            said.actions.append(encode(effect.action))
+        elif isinstance(effect, Reply):
+            said.events.append(voice.result(effect))
+            said.answers.append(effect.result)
+        elif isinstance(effect, Ignore):
+            said.ignored = effect.reason
+        elif isinstance(effect, Park):
+            said.park_until = effect.until
+        elif isinstance(effect, Unplaced):
+            said.unplaced = True
+    return said
+
+
+def _compare(before: Call | None, after: Call, record: Inbox, batch: Batch) -> None:
+    """What the change means for timers, metrics and the log. What a step left alone is the same object."""
+    tally = batch.tally
+    if before is None:
+        tally.live += after.state is not CallState.ENDED
+        tally.pending += len(after.pending)
+        _arm(_NO_TIMERS, after, batch)
+        batch.begun.append(after.call_id)
+        batch.moves.append(Move(after.call_id, None, after.state.value, record.id, after.version))
+        return
+    if after.timers is not before.timers:
+        _arm(before.timers, after, batch)
+    if after.pending is not before.pending:
+        tally.pending += len(after.pending) - len(before.pending)
+    if after.state is not before.state:
+        tally.live += (after.state is not CallState.ENDED) - (before.state is not CallState.ENDED)
+        batch.moves.append(Move(after.call_id, before.state.value, after.state.value, record.id, after.version))
+
+
+def _arm(old: dict[str, int], after: Call, batch: Batch) -> None:
+    batch.tally.timers += len(after.timers) - len(old)
+    for name, due in after.timers.items():
+        if old.get(name) != due:
+            batch.timers.append(DueTimer(after.call_id, name, due))

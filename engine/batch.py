@@ -5,6 +5,8 @@ because compaction may keep only the last record of a key; so is that of `~pos`,
 batch has said is published before the next one is appended, which then says so (`published`).
 """
 
+from collections import Counter
+
 import msgspec
 
 from cordboard.log.port import MAX_RECORD_BYTES, Entry
@@ -12,6 +14,9 @@ from engine.limits import EngineLimits
 from engine.parking import Parked
 from engine.timers import DueTimer
 from schemas.codec import encode
+from schemas.commands import name_of
+from schemas.records import Inbox
+from schemas.results import Result
 from schemas.topics import PARKED_KEY_PREFIX, STATE_POSITION_KEY
 
 _NO_CALL = msgspec.UNSET
@@ -33,15 +38,28 @@ class StateEnvelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     until: int | None = None
 
 
-class Tally(msgspec.Struct):
+class Tally:
     """What a batch changes in the metrics."""
 
-    kinds: dict[str, int] = {}
-    ignored: dict[str, int] = {}
-    answers: dict[tuple[str, str], int] = {}
-    live: int = 0
-    pending: int = 0
-    timers: int = 0
+    def __init__(self) -> None:
+        self.kinds: Counter[type[Inbox]] = Counter()
+        self.ignored: Counter[str] = Counter()
+        self.answers: Counter[tuple[str, str]] = Counter()
+        self.live = 0
+        self.pending = 0
+        self.timers = 0
+
+    def applied(self, record: Inbox) -> None:
+        """A record changed a call."""
+        self.kinds[type(record)] += 1
+
+    def passed_over(self, reason: str) -> None:
+        """A record changed nothing."""
+        self.ignored[reason] += 1
+
+    def answered(self, result: Result) -> None:
+        """A command got its result."""
+        self.answers[name_of(result.command_type) or "unknown", result.outcome.value] += 1
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
@@ -77,32 +95,33 @@ class Batch:
         self._published = published
         self._limits = limits
         self._bytes = 0
-        self._outboxes: dict[str, tuple[msgspec.Raw, ...]] = {}
+        self._outboxes: dict[bytes, tuple[msgspec.Raw, ...]] = {}
         self._stray: tuple[msgspec.Raw, ...] = ()
         self._stray_written = 0
         self._written_off = -1
 
-    def write_call(self, offset: int, call_id: str, encoded: bytes, said: list[bytes]) -> None:
+    def write_call(self, offset: int, key: bytes, encoded: bytes, said: list[bytes]) -> None:
         """The state record of a call that the record at `offset` changed. `RecordTooBigError` leaves all as it was."""
-        outbox = self._outboxes.get(call_id, ())
+        outbox = self._outboxes.get(key, ())
         if said:
             outbox = (*outbox, *map(msgspec.Raw, said))
         value = encode(StateEnvelope(offset, self._owner, self._published, msgspec.Raw(encoded), outbox))
-        if len(value) + len(call_id) > MAX_RECORD_BYTES:
+        if len(value) + len(key) > MAX_RECORD_BYTES:
             raise RecordTooBigError(f"the state record would have {len(value)} bytes, at most {MAX_RECORD_BYTES}")
-        self._write_strays(offset - 1)
+        if self._stray_written < len(self._stray):
+            self._write_position(offset - 1)
         if said:
-            self._outboxes[call_id] = outbox
-        self._write(offset, call_id.encode(), value)
+            self._outboxes[key] = outbox
+        self._write(offset, key, value)
 
-    def forget_call(self, offset: int, call_id: str, said: list[bytes]) -> None:
+    def forget_call(self, offset: int, key: bytes, said: list[bytes]) -> None:
         """The call is no more. What it said last moves under `~pos`, which goes first: a torn append loses nothing.
 
         At worst the call is still there after a take-over, with its timer, which forgets it again under the same ids.
         """
-        self._stray += (*self._outboxes.pop(call_id, ()), *map(msgspec.Raw, said))
+        self._stray += (*self._outboxes.pop(key, ()), *map(msgspec.Raw, said))
         self._write_position(offset)
-        self._write(offset, call_id.encode(), None)
+        self._write(offset, key, None)
 
     def say_without_call(self, said: list[bytes]) -> None:
         """What a record that changed no call made us say."""

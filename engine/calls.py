@@ -65,14 +65,16 @@ class Calls:
         encoded = self._encoded.get(call_id)
         if encoded is None:
             return None
-        call = _decode(encoded)
-        self._remember(call_id, call)
-        return call
+        return _decode(encoded)
 
     def put(self, call_id: str, call: Call, encoded: bytes) -> None:
         """Replace the call."""
         self._encoded[call_id] = encoded
-        self._remember(call_id, call)
+        recent = self._recent
+        recent[call_id] = call
+        recent.move_to_end(call_id)
+        if len(recent) > self._limit:
+            recent.popitem(last=False)
 
     def drop(self, call_id: str) -> None:
         """Forget the call."""
@@ -96,15 +98,5 @@ class Calls:
         """The bytes of a call as in its state record."""
         return self._encoded.get(call_id)
 
-    def __contains__(self, call_id: str) -> bool:
-        return call_id in self._encoded
-
     def __len__(self) -> int:
         return len(self._encoded)
-
-    def _remember(self, call_id: str, call: Call) -> None:
-        recent = self._recent
-        recent[call_id] = call
-        recent.move_to_end(call_id)
-        if len(recent) > self._limit:
-            recent.popitem(last=False)

@@ -18,7 +18,6 @@ from schemas.records import Command, Inbox, Webhook
 from schemas.results import RESULT_TYPE, Result
 from schemas.times import rfc3339
 
-_time = lru_cache(maxsize=256)(rfc3339)
 _type = lru_cache(maxsize=256)(event_type)
 
 
@@ -34,34 +33,46 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
     data: EventData | Result
 
 
-def trace_of(record: Inbox) -> str | UnsetType:
-    """The W3C trace that a record belongs to, if it says."""
-    if isinstance(record, Webhook | Command) and record.trace is not None:
-        return record.trace
-    return UNSET
+class Voice:
+    """Says things because of one record: about its call, at its own time, in its trace."""
 
+    __slots__ = ("_record", "_time", "_trace")
 
-def encode_event(emit: Emit, event_id: str, record: Inbox) -> bytes:
-    """An event that `record` caused, at the record's own time."""
-    return _encode(event_id, _type(emit.name), record, emit.data)
+    def __init__(self, record: Inbox) -> None:
+        self._record = record
+        self._time = time_of(record.at)
+        self._trace = (record.trace or UNSET) if isinstance(record, Webhook | Command) else UNSET
 
+    def event(self, emit: Emit, event_id: str) -> bytes:
+        """An event, encoded."""
+        return self._say(event_id, _type(emit.name), emit.data)
 
-def encode_result(reply: Reply, record: Inbox) -> bytes:
-    """The answer to a command, given because of `record`."""
-    return _encode(reply.event_id, RESULT_TYPE, record, reply.result)
+    def result(self, reply: Reply) -> bytes:
+        """The answer to a command, encoded."""
+        return self._say(reply.event_id, RESULT_TYPE, reply.result)
 
-
-def _encode(event_id: str, type_: str, record: Inbox, data: EventData | Result) -> bytes:
-    return encode(
-        _Envelope(
-            event_id,
-            SOURCE,
-            type_,
-            SPEC_VERSION,
-            record.call_id,
-            _time(record.at),
-            "application/json",
-            trace_of(record),
-            data,
+    def _say(self, id_: str, type_: str, data: EventData | Result) -> bytes:
+        return encode(
+            _Envelope(
+                id_,
+                SOURCE,
+                type_,
+                SPEC_VERSION,
+                self._record.call_id,
+                self._time,
+                "application/json",
+                self._trace,
+                data,
+            )
         )
-    )
+
+
+def time_of(at_ms: int) -> str:
+    """`schemas.times.rfc3339`, of which the part down to the second is remembered."""
+    second, ms = divmod(at_ms, 1000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(at_s: int) -> str:
+    return rfc3339(at_s * 1000).removesuffix(".000Z")

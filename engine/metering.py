@@ -41,7 +41,7 @@ class Meter:
         """A batch is done."""
         tally: Tally = batch.tally
         for kind, times in tally.kinds.items():
-            _child(metrics.RECORDS_APPLIED, kind).inc(times)
+            _child(metrics.RECORDS_APPLIED, str(kind.__struct_config__.tag)).inc(times)
         for reason, times in tally.ignored.items():
             _child(metrics.RECORDS_IGNORED, reason).inc(times)
         for (name, outcome), times in tally.answers.items():
