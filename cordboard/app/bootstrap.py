@@ -4,6 +4,7 @@ Everything is entered into one exit stack. Leaving it is the drain: what takes i
 comes after it, and the log is closed last (reliability.md 2.8).
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,9 @@ from ingress.config import IngressConfig
 from observe.reading import reading
 from schemas.topics import Topic
 
+_READY_S = 5.0
+_LOOK_S = 0.05
+
 _log = structlog.get_logger(__name__)
 
 
@@ -63,6 +67,7 @@ class Running(msgspec.Struct, frozen=True):
 
     addresses: Addresses
     log: Log
+    readiness: Readiness
 
 
 class _Process:
@@ -177,6 +182,8 @@ async def running(
     async with AsyncExitStack() as stack:
         log = open_log_of(settings)
         stack.push_async_callback(log.aclose)
+        if parts == frozenset(Part):
+            await _ensure_topics(log)
         process = _Process(loaded, stack, supervisor, log, system_clock)
         emulator = await process.emulator(emulator_bind) if emulator_bind else None
         if Part.OBSERVE in parts:
@@ -190,7 +197,7 @@ async def running(
             await process.engine(LookAt.EVERY_CALL if Part.INGRESS in parts else LookAt.CALLS_IN_FLIGHT)
         ingress = await process.ingress() if Part.INGRESS in parts else None
         try:
-            yield Running(Addresses(ops, ingress, emulator), log)
+            yield Running(Addresses(ops, ingress, emulator), log, process.readiness)
         finally:
             process.readiness.leaving = "draining"
 
@@ -206,12 +213,28 @@ async def serve(
     supervisor = Supervisor()
     async with leaving_on_signals(supervisor):
         async with running(loaded, parts, supervisor, emulator_bind=emulator_bind) as process:
+            await _until_ready(process.readiness, supervisor)
             announce(process.addresses)
             await supervisor.wait()
         await supervisor.wait()
     if supervisor.failed_late:
         raise ServiceFailedError(f"failed while draining: {', '.join(supervisor.failed_late)}")
     _log.info("service.stopped")
+
+
+async def _ensure_topics(log: Log) -> None:
+    """Whoever runs everything in one process should need no second command. Single services leave topics alone."""
+    for check in await log.ensure_topics():
+        if check.state == "differs":
+            _log.warning("service.topic_differs", topic=check.topic.value, detail=check.detail)
+
+
+async def _until_ready(readiness: Readiness, supervisor: Supervisor) -> None:
+    """Whoever reads where we listen may go there at once. On Kafka that can take longer than a reader's patience."""
+    end = asyncio.get_running_loop().time() + _READY_S
+    now = asyncio.get_running_loop().time
+    while await readiness.reasons() and not supervisor.leaving and now() < end:  # noqa: ASYNC110 checks are only asked
+        await asyncio.sleep(_LOOK_S)
 
 
 def _own_name(service: str) -> str:

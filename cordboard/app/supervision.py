@@ -33,6 +33,11 @@ class Supervisor:
         """What failed after there was a reason to leave: the process then does not say that all went well."""
         self._leave: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
+    @property
+    def leaving(self) -> bool:
+        """Whether there is a reason to leave."""
+        return self._leave.done()
+
     def leave(self, reason: str) -> None:
         """Leave in order. The first reason counts."""
         if not self._leave.done():

@@ -7,6 +7,7 @@ import asyncio
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,13 @@ _PATIENCE_S = 30.0
 class House:
     """Runs between `__enter__` and `__exit__`; whatever fails inside fails the test."""
 
-    def __init__(self, folder: Path, *, token: str = "") -> None:
+    def __init__(self, folder: Path, *, token: str = "", log: str | None = None, topic_prefix: str = "") -> None:
         ingress, ops, emulator = free_ports(3)
         self._bind = f"127.0.0.1:{emulator}"
         self._overrides = {
             **local_twilio(f"127.0.0.1:{ingress}", f"http://{self._bind}", ACCOUNT_SID, AUTH_TOKEN, NUMBER),
-            "log": f"sqlite:{folder / 'journal.db'}",
+            "log": log or f"sqlite:{folder / 'journal.db'}",
+            "topic_prefix": topic_prefix,
             "ingress_bind": f"127.0.0.1:{ingress}",
             "ops_bind": f"127.0.0.1:{ops}",
             "ops_token": token,
@@ -85,6 +87,13 @@ class House:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 as above
             return json.load(answer)
 
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.ops}/readyz", timeout=10):  # noqa: S310 our own
+                return True
+        except urllib.error.HTTPError:
+            return False
+
     def _calls(self) -> list[dict[str, Any]]:
         calls: list[dict[str, Any]] = self._get("/v1/calls")["calls"]
         return calls
@@ -99,6 +108,7 @@ class House:
         assert self._up.wait(_PATIENCE_S)
         if self._error is not None:
             raise self._error
+        _until(self._is_ready, "everything to be ready")
         return self
 
     def __exit__(
