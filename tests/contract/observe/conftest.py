@@ -10,18 +10,30 @@ from cordboard.clock import system_clock
 from cordboard.log.open import open_log
 from cordboard.log.port import Log
 from cordboard.ops import OpsConfig, Readiness, serve_ops
+from kafka_broker import KafkaBroker
 from observe.reading import reading
 from observed import Written
 from reading_client import ReadingClient
 from running_parts import Parts
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Log]:
-    """The log in memory and the journal."""
-    opened = open_log("memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'journal.db'}", partitions=4)
+    """The log in memory, the journal, and Kafka with topics of the test's own."""
+    opened = _open(request, tmp_path)
+    await opened.ensure_topics()
     yield opened
     await opened.aclose()
+
+
+def _open(request: pytest.FixtureRequest, folder: Path) -> Log:
+    if request.param == "memory":
+        return open_log("memory:", partitions=4)
+    if request.param == "sqlite":
+        return open_log(f"sqlite:{folder / 'journal.db'}", partitions=4)
+    broker: KafkaBroker = request.getfixturevalue("kafka")
+    prefix: str = request.getfixturevalue("topic_prefix")
+    return open_log(f"kafka:{broker.bootstrap}", prefix=prefix, partitions=4)
 
 
 @pytest.fixture
