@@ -8,6 +8,7 @@ Not emulated, and answered with 501 or a debugger alert: messaging, queues, Task
 
 from emulator.caller import interactive_call
 from emulator.config import ApplicationConfig, EmulatorConfig, NumberConfig
+from emulator.faults import Chaos
 from emulator.keys import stdin_keys
 from emulator.people import Answer, Person
 from emulator.server import Emulator, create_app, serve
@@ -16,6 +17,7 @@ from emulator.switches import Switches
 __all__ = [
     "Answer",
     "ApplicationConfig",
+    "Chaos",
     "Emulator",
     "EmulatorConfig",
     "NumberConfig",

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from emulator.faults import Chaos
 from emulator.people import Person
 from emulator.switches import Switches
 
@@ -51,6 +52,7 @@ class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     default_person: Person = Person()
     calls_per_second: float = 0.0
     seed: int | None = None
+    chaos: Chaos | None = None
     switches: Switches = Switches()
     play_s: float = 3.0
     """How long one ``<Play>`` lasts; nothing is really played."""

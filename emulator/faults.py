@@ -1,6 +1,8 @@
-"""Scripted misbehaviour of the local Twilio: the next N requests or callbacks that match go wrong in a chosen way."""
+"""Misbehaviour of the local Twilio: scripted for the next N requests that match, or by chance for all of them."""
 
+import random
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -37,11 +39,46 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return self.times > 0 and self.method in {"", method} and any(self.match in text for text in texts)
 
 
-class Faults:
-    """The faults that are still to come, in the order they were asked for."""
+Chance = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
-    def __init__(self) -> None:
+
+class Chaos(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How likely each misbehaviour is (0 to 1), when no scripted fault hits. REST chances are for POST and DELETE."""
+
+    callback_drop: Chance = 0.0
+    callback_double: Chance = 0.0
+    callback_delay: Chance = 0.0
+    max_delay_s: float = 0.2
+    rest_too_many: Chance = 0.0
+    rest_error_before: Chance = 0.0
+    rest_error_after: Chance = 0.0
+    rest_answer_lost: Chance = 0.0
+
+    def for_callbacks(self) -> tuple[tuple[Effect, float], ...]:
+        """Return the callbacks' effects with their chances."""
+        return (
+            (Effect.DROP, self.callback_drop),
+            (Effect.DOUBLE, self.callback_double),
+            (Effect.DELAY, self.callback_delay),
+        )
+
+    def for_rest(self) -> tuple[tuple[Effect, float], ...]:
+        """Return the REST effects with their chances."""
+        return (
+            (Effect.TOO_MANY_REQUESTS, self.rest_too_many),
+            (Effect.ERROR_BEFORE, self.rest_error_before),
+            (Effect.ERROR_AFTER, self.rest_error_after),
+            (Effect.ANSWER_LOST, self.rest_answer_lost),
+        )
+
+
+class Faults:
+    """The faults that are still to come, in the order they were asked for, and the chaos behind them."""
+
+    def __init__(self, chaos: Chaos | None = None, seed: int | None = None) -> None:
         self.pending: list[Fault] = []
+        self.chaos = chaos
+        self._random = random.Random(seed)  # noqa: S311 - chance for tests, repeatable by its seed
 
     def add(self, fault: Fault) -> None:
         """Arm a fault; at most ``FAULT_BOUND`` may be armed."""
@@ -64,9 +101,23 @@ class Faults:
         return None
 
     def for_rest(self, method: str, path: str) -> Fault | None:
-        """Use up the first fault that hits this REST request."""
-        return self._take(method, (path,), callbacks=False) if self.pending else None
+        """Use up the first fault that hits this REST request, or draw one."""
+        fault = self._take(method, (path,), callbacks=False) if self.pending else None
+        if fault is None and self.chaos is not None and method != "GET":
+            return self._draw(self.chaos.for_rest(), 0.0)
+        return fault
 
     def for_callback(self, method: str, url: str, kind: str, event: str) -> Fault | None:
-        """Use up the first fault that hits this callback."""
-        return self._take(method, (url, kind, event), callbacks=True) if self.pending else None
+        """Use up the first fault that hits this callback, or draw one."""
+        fault = self._take(method, (url, kind, event), callbacks=True) if self.pending else None
+        if fault is None and self.chaos is not None:
+            return self._draw(self.chaos.for_callbacks(), self.chaos.max_delay_s)
+        return fault
+
+    def _draw(self, chances: tuple[tuple[Effect, float], ...], max_delay_s: float) -> Fault | None:
+        dart = self._random.random()
+        for effect, chance in chances:
+            dart -= chance
+            if dart < 0:
+                return Fault(effect=effect, delay_s=self._random.random() * max_delay_s)
+        return None

@@ -42,10 +42,10 @@ def call_application(
     world: World, from_: str, application: Application, to: str = "", custom: dict[str, str] | None = None
 ) -> Call:
     """Let a browser (``client:…``) call a TwiML application with its custom parameters."""
-    call = _incoming(world, application.account_sid, from_, to)
+    call = _incoming(world, application.account_sid, from_, to or (custom or {}).get("To", ""))
     call.application_sid = application.sid
     call.progress = application.progress
-    call.custom = custom or {}
+    call.custom = {name: value for name, value in (custom or {}).items() if name != "To"}
     _start(world, call, application.voice)
     return call
 

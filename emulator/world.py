@@ -59,7 +59,7 @@ class World:
         self.exchanges: Journal[Exchange] = Journal(config.journal_size)
         self.rest: Journal[RestRequest] = Journal(config.journal_size)
         self.alerts: Journal[AlertEntry] = Journal(config.journal_size)
-        self.faults = Faults()
+        self.faults = Faults(config.chaos, config.seed)
         self.crashes = 0
         self.rest_in_flight = 0
         self.started_at = self.clock.now()

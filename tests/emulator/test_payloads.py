@@ -42,6 +42,14 @@ async def test_browser_call(bench: Bench) -> None:
     assert (params["To"], params["Called"], params["phoneNumber"]) == ("", "", TARGET)
 
 
+async def test_browser_names_whom_it_calls(bench: Bench) -> None:
+    """A custom parameter named To is the call's To and Called."""
+    app = "AP" + "1" * 32
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    await bench.control("POST", "/calls", {"from": AGENT, "application_sid": app, "parameters": {"To": TARGET}})
+    await bench.until(lambda: bench.site.got("/app", To=TARGET, Called=TARGET), "the webhook")
+
+
 async def test_custom_parameters_cannot_forge_twilio_fields(bench: Bench) -> None:
     """A custom parameter named like one of Twilio's own does not replace it."""
     app = "AP" + "1" * 32

@@ -234,3 +234,17 @@ async def test_application_sid_may_be_the_participants(start: BenchFactory) -> N
     assert bench.site.got("/app")[0].params["CallSid"] == leg
     await bench.control("POST", f"/calls/{leg}/hangup")
     await bench.until(lambda: bench.status(leg) == "completed", "the end")
+
+
+async def test_star_leaves_the_conference(bench: Bench) -> None:
+    """With hangupOnStar a * takes the caller out, and the document goes on; other keys do not."""
+    noun = "<Conference>room-1</Conference>"
+    bench.site.pages["/after"] = PAUSE
+    caller = await bench.caller(f"<Response><Dial action='/after' hangupOnStar='true'>{noun}</Dial></Response>")
+    await bench.until(lambda: bench.joined("room-1", caller), "the caller")
+    await bench.control("POST", f"/calls/{caller}/digits", {"digits": "1"})
+    assert bench.joined("room-1", caller)
+    await bench.control("POST", f"/calls/{caller}/digits", {"digits": "*"})
+    await bench.until(lambda: bench.site.got("/after", CallSid=caller), "the action")
+    assert not bench.joined("room-1", caller)
+    assert bench.status(caller) == "in-progress"

@@ -1,0 +1,139 @@
+"""What the control routes show: the world as it is, and the journals. Reads only; ``control.py`` has the routes."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from emulator import media
+from emulator.entities import Call, Conference, Participant
+from emulator.journal import Journal
+from emulator.rest.answer import WORLD
+from emulator.world import World
+
+DEFAULT_LIMIT = 1_000
+EntryT = TypeVar("EntryT")
+
+
+def as_json(body: object, status: int = 200) -> web.Response:
+    """Return JSON."""
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+async def list_calls(request: web.Request) -> web.Response:
+    """``GET /calls``."""
+    found = [_call(call) for call in request.app[WORLD].calls.values()]
+    return as_json({"calls": found[-_limit(request) :]})
+
+
+def _call(call: Call) -> dict[str, object]:
+    participant = call.participant
+    return {
+        "call_sid": call.sid,
+        "from": call.from_,
+        "to": call.to,
+        "direction": call.direction.value,
+        "status": call.status.value,
+        "conference_sid": participant.conference.sid if participant else None,
+        "label": participant.label if participant else None,
+        "created_at": call.created_at,
+        "answered_at": call.answered_at,
+        "ended_at": call.ended_at,
+    }
+
+
+async def list_conferences(request: web.Request) -> web.Response:
+    """``GET /conferences``."""
+    found = [_room(room) for room in request.app[WORLD].conferences.values()]
+    return as_json({"conferences": found[-_limit(request) :]})
+
+
+def _room(room: Conference) -> dict[str, object]:
+    return {
+        "conference_sid": room.sid,
+        "name": room.name,
+        "status": room.status.value,
+        "reason_ended": room.reason_ended,
+        "participants": [_participant(participant) for participant in room.participants.values()],
+    }
+
+
+def _participant(participant: Participant) -> dict[str, object]:
+    return {
+        "call_sid": participant.call.sid,
+        "label": participant.label,
+        "status": participant.status.value,
+        "joined": participant.joined,
+        "hold": participant.hold,
+        "muted": participant.muted,
+        "coaching": participant.call_sid_to_coach if participant.coaching else None,
+        "end_on_exit": participant.end_on_exit,
+        "hears": sorted(other.label or other.call.to for other in media.hears(participant)),
+    }
+
+
+# -- journals ---------------------------------------------------------------------------------------------------------
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "")
+    return max(int(text), 1) if text.isdigit() else DEFAULT_LIMIT
+
+
+def _journal(request: web.Request, key: str, journal: Journal[EntryT], entries: Sequence[EntryT]) -> web.Response:
+    return as_json({key: [*entries][-_limit(request) :], "total": journal.total, "dropped": journal.dropped})
+
+
+async def list_requests(request: web.Request) -> web.Response:
+    """``GET /requests``: every callback and document fetch, with its attempts."""
+    journal = request.app[WORLD].exchanges
+    return _journal(request, "requests", journal, journal.entries)
+
+
+DOCUMENT_KINDS = frozenset({"twiml", "wait-music", "hold-music", "announcement"})
+
+
+async def list_callbacks(request: web.Request) -> web.Response:
+    """``GET /callbacks``: callbacks only; ``?kind=call|conference|recording|amd``, ``?resource=SID``."""
+    journal, query = request.app[WORLD].exchanges, request.query
+    chosen = [
+        entry
+        for entry in journal.entries
+        if entry.kind not in DOCUMENT_KINDS
+        and query.get("kind", entry.kind) == entry.kind
+        and query.get("resource", entry.resource) == entry.resource
+    ]
+    return _journal(request, "callbacks", journal, chosen)
+
+
+async def list_rest(request: web.Request) -> web.Response:
+    """``GET /rest``: the ledger of REST requests."""
+    journal = request.app[WORLD].rest
+    return _journal(request, "rest", journal, journal.entries)
+
+
+async def list_alerts(request: web.Request) -> web.Response:
+    """``GET /alerts``: what Twilio's debugger would show."""
+    journal = request.app[WORLD].alerts
+    return _journal(request, "alerts", journal, journal.entries)
+
+
+async def health(request: web.Request) -> web.Response:
+    """``GET /health``: counts; ``crashes`` must stay 0."""
+    world: World = request.app[WORLD]
+    return as_json(
+        {
+            "crashes": world.crashes,
+            "calls": sum(call.live for call in world.calls.values()),
+            "conferences": sum(room.status != "completed" for room in world.conferences.values()),
+            "callbacks": {
+                "waiting": world.callbacks.waiting,
+                "delivered": world.callbacks.delivered,
+                "failed": world.callbacks.failed,
+                "dropped": world.callbacks.dropped,
+            },
+            "rest": world.rest.total,
+            "alerts": world.alerts.total,
+        }
+    )
