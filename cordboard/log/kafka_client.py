@@ -101,6 +101,7 @@ def topic_name(settings: KafkaSettings, topic: Topic) -> str:
 def _shared(settings: KafkaSettings, request_s: float) -> dict[str, Any]:
     return {
         "bootstrap_servers": list(settings.bootstrap),
+        "client_id": settings.client_id,
         "request_timeout_ms": int(request_s * 1000),
         "retry_backoff_ms": _RETRY_BACKOFF_MS,
         "metadata_max_age_ms": _METADATA_MAX_AGE_MS,

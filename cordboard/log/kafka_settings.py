@@ -96,6 +96,8 @@ class KafkaSettings(msgspec.Struct, frozen=True):
     bootstrap: tuple[str, ...]
     prefix: str = ""
     partitions: int = 8
+    client_id: str = "cordboard"
+    """How we appear in Kafka's own logs, metrics and quotas."""
     security: KafkaSecurity = KafkaSecurity()
     times: KafkaTimes = KafkaTimes()
     compression: str | None = "lz4"

@@ -65,7 +65,9 @@ class KafkaSubscription:
         self._broken: asyncio.Future[str] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._beat_at = self._moved_at = 0.0
+        self._beat_at = 0.0
+        self._moved: dict[int, float] = {}
+        """When a partition last brought records, or began to be read."""
         self._stalls = 0
         self._joined = False
         self._revoking = asyncio.Lock()
@@ -104,10 +106,11 @@ class KafkaSubscription:
         """See `Subscription`."""
         held = self._held.intersection(partitions)
         require_sought(self._topic, sorted(held - self._sought))
+        now = asyncio.get_running_loop().time()
+        self._moved.update(dict.fromkeys(held & self._paused, now))
         self._paused -= held
         if self._consumer is not None:
             self._consumer.resume(*map(self._place, held))
-        self._moved_at = asyncio.get_running_loop().time()
         self._news.set()
 
     async def committed(self, partition: int) -> int | None:
@@ -148,6 +151,7 @@ class KafkaSubscription:
         self._sought.clear()
         self._paused.clear()
         self._buffer.clear()
+        self._moved.clear()
         async with self._revoking:  # whoever comes second waits until the first has been let go of
             if lost:
                 await self._listener.on_revoked(lost)
@@ -196,7 +200,6 @@ class KafkaSubscription:
         on_heartbeat(consumer, self._beat)
         self._joined = True
         self._beat()
-        self._moved_at = asyncio.get_running_loop().time()
         self._news.set()
 
     async def _watch(self, broken: "asyncio.Future[str]") -> str:
@@ -205,24 +208,27 @@ class KafkaSubscription:
             await asyncio.wait({broken}, timeout=self._settings.times.stall_s / 3)
             if broken.done():
                 return broken.result()
-            idle_s = asyncio.get_running_loop().time() - self._moved_at
-            if idle_s >= self._settings.times.stall_s:
-                self._moved_at += self._settings.times.stall_s / 3
-                with contextlib.suppress(LogUnavailableError):  # no answer is no proof of a stall
-                    async with within(self._settings.times.ask_s * 2, "looking for a stall"):
-                        partition = await self._find_stalled()
-                    if partition is not None:
-                        return self._note_stall(partition)
+            with contextlib.suppress(LogUnavailableError):  # no answer is no proof of a stall
+                async with within(self._settings.times.ask_s * 2, "looking for a stall"):
+                    partition = await self._find_stalled()
+                if partition is not None:
+                    return self._note_stall(partition)
 
     async def _find_stalled(self) -> int | None:
         """A partition that has records which the consumer does not bring, although it should (T9)."""
-        running = self._held & self._sought - self._paused
-        if not running or self._consumer is None or self._buffer:
+        now = asyncio.get_running_loop().time()
+        silent = {
+            p
+            for p in (self._held & self._sought) - self._paused - set(self._buffer)
+            if now - self._moved.get(p, now) >= self._settings.times.stall_s
+        }
+        if not silent or self._consumer is None:
             return None
+        self._moved.update(dict.fromkeys(silent, now))  # looked at; the next look is a stall later
+        positions = {p: await self._consumer.position(self._place(p)) for p in silent & self._held}
         bounds = await self._asker.bounds(self._topic)
-        for partition in running & self._held - self._paused:
-            position = await self._consumer.position(self._place(partition))
-            if position < bounds[partition].end:
+        for partition in silent & self._held - self._paused:
+            if positions[partition] < bounds[partition].end and self._moved.get(partition) == now:
                 return partition
         return None
 
@@ -260,7 +266,8 @@ class KafkaSubscription:
                     records = [to_record(self._topic, r) for r in batch]
                     self._buffer.setdefault(where.partition, []).extend(records)
             if found:
-                self._moved_at = asyncio.get_running_loop().time()
+                now = asyncio.get_running_loop().time()
+                self._moved.update({where.partition: now for where in found})
                 self._stalls = 0
         finally:
             self._fetching = None
