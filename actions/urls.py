@@ -22,6 +22,10 @@ class Urls:
         """The verdict of answering-machine detection."""
         return self._of(Route.AMD, action, a=action.id)
 
+    def recording(self, action: Action) -> str:
+        """How a recording goes on."""
+        return self._of(Route.RECORDING, action, a=action.id)
+
     def conference(self, action: Action) -> str:
         """Conference events. The same on every join: only the first participant's counts (twilio-facts.md 7, 1)."""
         return callback_url(self._public_url, Route.CONFERENCE, call=action.call_id)
@@ -40,6 +44,10 @@ class Urls:
     def announce(self, action: Action, prompt: Prompt) -> str:
         """An announcement."""
         return self._of(Route.ANNOUNCE, action, say=prompt.say, play=prompt.play)
+
+    def voicemail(self, action: Action, prompt: Prompt) -> str:
+        """A prompt, and what is said after it is recorded."""
+        return self._of(Route.VOICEMAIL, action, say=prompt.say, play=prompt.play)
 
     def join(self, action: Action, whisper: Prompt | None) -> str:
         """TwiML that lets a dialled leg into the room, after a whisper if there is one."""

@@ -18,10 +18,12 @@ from ingress import twiml
 from ingress.config import IngressConfig
 from ingress.reading import Incoming, RefusedError, read_request
 from ingress.recorder import NotDurableError, Recorder
+from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
 from schemas.ids import is_leg_id
 from schemas.policy import Policy
+from schemas.prompts import Prompt
 from schemas.records import Webhook
 from schemas.routes import Route, callback_url
 from schemas.webhooks import Source
@@ -29,8 +31,8 @@ from schemas.webhooks import Source
 ENTERING = frozenset({Route.TWIML, Route.JOIN})
 """TwiML routes that leave a record."""
 
-TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION}
-_OUR_QUERY = ("call", "leg", "a", "say", "play", "audio")
+TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION, Route.VOICEMAIL}
+_OUR_QUERY = ("call", "leg", "a", "say", "play", "audio", "left")
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
 _SIGNATURE = istr(SIGNATURE_HEADER)
@@ -59,6 +61,7 @@ class Ingress:
         self._verifier = Verifier(config.accounts, config.public_url)
         self._routes = _routes_by_path(config.public_url)
         self._in_flight = 0
+        self._refusals = Seldom(time.monotonic)
         self._say = structlog.get_logger("ingress").bind()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -82,8 +85,15 @@ class Ingress:
             return await self._answer(incoming, route)
         except RefusedError as refused:
             metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
-            self._say.info("ingress.refused", status=refused.status, reason=refused.reason, remote=request.remote)
+            self._tell(refused, request.remote)
             return _refusal(refused.status)
+
+    def _tell(self, refused: RefusedError, remote: str | None) -> None:
+        left_out = self._refusals.next()
+        if left_out is not None:
+            self._say.info(
+                "ingress.refused", status=refused.status, reason=refused.reason, remote=remote, left_out=left_out
+            )
 
     def _admit(self, request: web.BaseRequest, route: Route | None) -> None:
         """Refuse before any work is done: what bears no signature, and what comes on top of what we can do at once.
@@ -118,7 +128,7 @@ class Ingress:
         if route is None:
             await self._set_aside_or_refuse(incoming, UnplaceableError("no_route", f"no route {incoming.path[:200]}"))
             raise RefusedError(404, "no_route")
-        if route in ENTERING:
+        if route in ENTERING or (route is Route.VOICEMAIL and "left" in incoming.query):
             return await self._let_in(incoming, route)
         if route in TWIML_ROUTES:
             return _xml(self._document(incoming, route))
@@ -168,6 +178,8 @@ class Ingress:
         if webhook.source is Source.VOICE:
             leg = twiml.first_leg(fields.get("From", ""))
             return twiml.into_room(self._config.public_url, webhook.call_id, leg, self._policy(fields))
+        if webhook.source is Source.VOICEMAIL:
+            return twiml.hang_up()
         if webhook.leg is None or not is_leg_id(webhook.leg):
             raise UnplaceableError("no_leg", "a leg that we dialled brings `leg` in its query")
         try:
@@ -180,6 +192,8 @@ class Ingress:
         """The TwiML of the routes that leave no record."""
         if route is Route.DIAL_ACTION:
             return twiml.hang_up()
+        if route is Route.VOICEMAIL:
+            return twiml.voicemail(self._self_url(incoming, route, left="1"), self._prompt_of(incoming, route))
         if route in {Route.ANNOUNCE, Route.WHISPER}:
             return self._prompt(incoming, route)
         policy = self._policy(incoming.fields)
@@ -187,22 +201,25 @@ class Ingress:
         return twiml.waiting(incoming.query.get("audio") or own, self._self_url(incoming, route))
 
     def _prompt(self, incoming: Incoming, route: Route) -> bytes:
+        return twiml.prompt_once(self._prompt_of(incoming, route))
+
+    def _prompt_of(self, incoming: Incoming, route: Route) -> Prompt | None:
         """What is wrong with a prompt must not end the call: it is left out, and counted."""
         try:
-            return twiml.prompt_once(twiml.prompt_of(incoming.query))
+            return twiml.prompt_of(incoming.query)
         except ValueError:
             metrics.WEBHOOKS_REFUSED.labels("bad_prompt").inc()
             self._say.warning("ingress.prompt_left_out", route=route.value, call_id=incoming.query.get("call"))
-            return twiml.prompt_once(None)
+            return None
 
     def _policy(self, fields: dict[str, str]) -> Policy:
         """The policy of our number: the called one, or the calling one of a leg that we dialled."""
         ours = "From" if fields.get("Direction", "").startswith("outbound") else "To"
         return self._config.policies.of(fields.get(ours, ""))
 
-    def _self_url(self, incoming: Incoming, route: Route) -> str:
+    def _self_url(self, incoming: Incoming, route: Route, **more: str) -> str:
         query = {name: incoming.query.get(name) for name in _OUR_QUERY}
-        return callback_url(self._config.public_url, route, **query)
+        return callback_url(self._config.public_url, route, **{**query, **more})
 
     async def _record(self, webhook: Webhook) -> None:
         await self._recorder.record(webhook)

@@ -20,6 +20,7 @@ DEFAULT_MUSIC = "http://com.twilio.music.classical.s3.amazonaws.com/BusyStrings.
 """From Twilio's own classical playlist. Plain http: the bucket's name has dots, which no certificate covers."""
 
 PLEASE_HOLD_S = 2
+VOICEMAIL_MAX_S = 180
 BROWSER_LEG = "agent-1"
 CALLER_LEG = "customer-1"
 
@@ -81,6 +82,19 @@ def prompt_once(prompt: Prompt | None) -> bytes:
     response = ET.Element("Response")
     if prompt is not None:
         _prompt(response, prompt)
+    return _document(response)
+
+
+def voicemail(left_url: str, prompt: Prompt | None) -> bytes:
+    """A prompt, a tone, and what is said after it is recorded; `left_url` is told of it.
+
+    The action is explicit, or Twilio would ask for this document again and again (twilio-facts.md 4.3).
+    """
+    response = ET.Element("Response")
+    if prompt is not None:
+        _prompt(response, prompt)
+    ET.SubElement(response, "Record", action=left_url, method="POST", maxLength=str(VOICEMAIL_MAX_S), playBeep="true")
+    ET.SubElement(response, "Hangup")
     return _document(response)
 
 

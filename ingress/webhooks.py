@@ -22,6 +22,7 @@ SOURCES: dict[Route, Source] = {
     Route.CONFERENCE: Source.CONFERENCE,
     Route.AMD: Source.AMD,
     Route.RECORDING: Source.RECORDING,
+    Route.VOICEMAIL: Source.VOICEMAIL,
 }
 """The routes that leave a record. `dial-action` leaves none: that the leg has left is told by the conference."""
 

@@ -95,6 +95,14 @@ class RecordingEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     duration_s: float | None = None
 
 
+class VoicemailEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
+    """`voicemail.…`: the customer was asked for a message and left one, or did not."""
+
+    leg: str
+    duration_s: int = 0
+    recording_sid: str | None = None
+
+
 class ActionEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     """`action.…`: something asked of Twilio did not go as asked."""
 
@@ -117,7 +125,8 @@ class FactIgnored(_Data, frozen=True, omit_defaults=True, kw_only=True):
 
 
 EventData = (
-    CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | ActionEvent | FactIgnored
+    CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | VoicemailEvent | ActionEvent
+    | FactIgnored
 )  # fmt: skip
 
 CALL_EVENTS = (
@@ -144,6 +153,7 @@ RECORDING_EVENTS = (
     "recording.started", "recording.paused", "recording.resumed", "recording.stopped", "recording.completed",
     "recording.failed", "recording.absent",
 )  # fmt: skip
+VOICEMAIL_EVENTS = ("voicemail.recorded", "voicemail.empty")
 ACTION_EVENTS = ("action.failed", "action.expired", "action.unknown")
 
 EVENTS: dict[str, type[EventData]] = {
@@ -153,6 +163,7 @@ EVENTS: dict[str, type[EventData]] = {
     **dict.fromkeys(HOLD_EVENTS, HoldEvent),
     **dict.fromkeys(SUPERVISION_EVENTS, SupervisionEvent),
     **dict.fromkeys(RECORDING_EVENTS, RecordingEvent),
+    **dict.fromkeys(VOICEMAIL_EVENTS, VoicemailEvent),
     **dict.fromkeys(ACTION_EVENTS, ActionEvent),
     "fact.ignored": FactIgnored,
 }

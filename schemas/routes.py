@@ -26,6 +26,7 @@ class Route(StrEnum):
     HOLD = "/v1/voice/hold"
     ANNOUNCE = "/v1/voice/announce"
     WHISPER = "/v1/voice/whisper"
+    VOICEMAIL = "/v1/voice/voicemail"
 
 
 def callback_url(public_url: str, route: Route, **query: str | None) -> str:

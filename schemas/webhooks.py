@@ -20,6 +20,7 @@ class Source(StrEnum):
     AMD = "amd"
     RECORDING = "recording"
     DIAL_ACTION = "dial_action"
+    VOICEMAIL = "voicemail"
 
 
 class _Form(msgspec.Struct, frozen=True, rename="pascal", gc=False):
@@ -96,6 +97,15 @@ class RecordingProgress(_Form, frozen=True, rename="pascal", gc=False):
     recording_channels: str | None = None
 
 
+class VoicemailLeft(_Form, frozen=True, rename="pascal", gc=False):
+    """The `<Record action>` request: what was recorded, nothing where there is no duration."""
+
+    call_sid: str
+    account_sid: str = ""
+    recording_sid: str | None = None
+    recording_duration: int | None = None
+
+
 class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
     """The `<Dial action>` request of a leg whose `<Dial><Conference>` ended."""
 
@@ -105,7 +115,7 @@ class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
     dial_call_status: str = ""
 
 
-Form = VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded
+Form = VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded | VoicemailLeft
 
 FORMS: dict[Source, type[Form]] = {
     Source.VOICE: VoiceRequest,
@@ -115,6 +125,7 @@ FORMS: dict[Source, type[Form]] = {
     Source.AMD: MachineDetection,
     Source.RECORDING: RecordingProgress,
     Source.DIAL_ACTION: DialEnded,
+    Source.VOICEMAIL: VoicemailLeft,
 }
 
 _decoders = {source: msgspec.json.Decoder(form, strict=False) for source, form in FORMS.items()}
@@ -135,7 +146,7 @@ def read_form(source: Source, params: bytes | msgspec.Raw) -> Form:
 def record_id(source: Source, form: Form) -> str:
     """What makes two deliveries the same callback: source, SIDs, event and sequence (twilio-facts.md 2.10)."""
     match form:
-        case VoiceRequest() | DialEnded():
+        case VoiceRequest() | DialEnded() | VoicemailLeft():
             return f"{source.value}.{form.call_sid}"
         case CallProgress():
             return f"status.{form.call_sid}.{form.call_status}.{_order(form.sequence_number, form.timestamp)}"

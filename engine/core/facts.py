@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from engine.core import flags, machines
 from engine.core.turn import CALL, TRANSFER, Turn
+from schemas.events import VoicemailEvent
 from schemas.records import Webhook
 from schemas.state import Flags, Leg, LegState, Role
 from schemas.webhooks import (
@@ -18,6 +19,7 @@ from schemas.webhooks import (
     MachineDetection,
     RecordingProgress,
     Source,
+    VoicemailLeft,
     VoiceRequest,
     read_form,
 )
@@ -60,6 +62,8 @@ def apply(turn: Turn, record: Webhook) -> None:
             _detection(turn, record, form)
         case VoiceRequest() if record.source is Source.JOINING:
             _pull(turn, record, "answered", form.call_sid)
+        case VoicemailLeft():
+            _voicemail(turn, record, form)
         case VoiceRequest() | DialEnded() | RecordingProgress():
             turn.ignore("not_expected", record.source.value)
 
@@ -117,6 +121,17 @@ def _detection(turn: Turn, record: Webhook, form: MachineDetection) -> None:
         unwanted = turn.call.policy.machine != "off" and form.answered_by.startswith(_MACHINES)
         if not (unwanted and machines.move_leg(turn, "machine", leg.leg)):
             turn.tell_leg("leg.modified", turn.leg(leg.leg), reason=f"answered_by_{form.answered_by}")
+
+
+def _voicemail(turn: Turn, record: Webhook, form: VoicemailLeft) -> None:
+    """The message is told even though the call has ended with it."""
+    leg = _leg_of(turn, record, form.call_sid)
+    if leg is None:
+        turn.ignore("unknown_leg", "voicemail")
+        return
+    duration_s = form.recording_duration or 0
+    told = VoicemailEvent(cause=turn.cause, leg=leg.leg, duration_s=duration_s, recording_sid=form.recording_sid)
+    turn.emit("voicemail.recorded" if duration_s else "voicemail.empty", told)
 
 
 def _conference(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:

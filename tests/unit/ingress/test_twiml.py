@@ -111,3 +111,11 @@ def test_longest_prompt_fits() -> None:
     """Four thousand characters that all have to be escaped stay below Twilio's limit."""
     parsed(twiml.prompt_once(Prompt(say="&" * 4000)))
     parsed(twiml.prompt_once(Prompt(say="\U0001f600" * 4000)))
+
+
+def test_voicemail_records_and_says_where_to() -> None:
+    """The action is explicit, or Twilio would ask for the same document again and again."""
+    response = ET.fromstring(twiml.voicemail("https://x.test/v?left=1", Prompt(say="Leave a message")))  # noqa: S314
+
+    assert [verb.tag for verb in response] == ["Say", "Record", "Hangup"]
+    assert response[1].get("action") == "https://x.test/v?left=1"

@@ -38,6 +38,7 @@ _MINIMAL: dict[Source, dict[str, str]] = {
     Source.AMD: {"CallSid": "CA1", "AnsweredBy": "human"},
     Source.RECORDING: {"RecordingSid": "RE1", "RecordingStatus": "completed"},
     Source.DIAL_ACTION: {"CallSid": "CA1"},
+    Source.VOICEMAIL: {"CallSid": "CA1"},
 }
 
 

@@ -6,6 +6,7 @@ from calling import AGENT, OTHER, Story, connected
 from schemas.actions import CreateCall, CreateParticipant, RedirectCall, RemoveParticipant, UpdateParticipant
 from schemas.policy import Policy
 from schemas.state import CallState, Role
+from schemas.webhooks import Source
 
 
 def waiting(policy: Policy) -> Story:
@@ -24,6 +25,17 @@ def test_max_wait_voicemail() -> None:
     story = waiting(Policy(max_wait="voicemail", max_wait_s=30)).after(30)
 
     assert story.asked(RedirectCall)[-1].voicemail is True
+
+
+def test_a_message_that_was_left_is_told_after_the_end() -> None:
+    """The call has ended with the voicemail; what became of it is told all the same."""
+    story = waiting(Policy(max_wait="voicemail", max_wait_s=30)).after(30)
+    story.leaves("customer-1", "participant_updated_via_api")
+
+    story.webhook(Source.VOICEMAIL, leg="customer-1", CallSid=story.sid_of("customer-1"), RecordingDuration="7")
+
+    assert story.now() is CallState.ENDED
+    assert story.events()[-1] == "voicemail.recorded"
 
 
 def test_max_wait_overflows_to_a_target_then_says_goodbye() -> None:
