@@ -19,14 +19,21 @@ from schemas.targets import TARGET_PATTERN
 
 ANY = frozenset({"*"})
 AVAILABLE: dict[str, frozenset[str]] = {
-    "route": frozenset({"wait", "phone", "sip", "client"}),
+    "route": frozenset({"wait", "phone", "sip", "client", "app"}),
     "max_wait_s": ANY,
-    "max_wait": frozenset({"announce_end"}),
-    "wait_audio": frozenset({"url"}),
-    "hold_audio": frozenset({"url"}),
+    "max_wait": frozenset({"announce_end", "voicemail", "phone", "sip", "client", "app"}),
+    "wait_audio": ANY,
+    "hold_audio": ANY,
+    "whisper": ANY,
     "ring_timeout_s": ANY,
-    "orphan": frozenset({"recall", "announce_end"}),
+    "hold_reminder_s": ANY,
+    "hold_max_s": ANY,
+    "hold_max": ANY,
+    "orphan": ANY,
     "orphan_grace_s": ANY,
+    "consult_limit_s": ANY,
+    "consult_limit": ANY,
+    "abandoned_consult_s": ANY,
     "customer_left": ANY,
     "wrap_up_s": ANY,
     "machine": frozenset({"off", "hang_up"}),
@@ -37,6 +44,7 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 _TARGET = re.compile(TARGET_PATTERN)
 _CONVERSATION = re.compile(r"conversation:IS[0-9a-fA-F]{32}")
 _DAY_S = 86_400
+MOST_SAID = 1_000
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -106,8 +114,11 @@ def _read_audio(value: object) -> Read | None:
             return Read(checked_url(value, "audio"), frozenset({"url"}))
         except ValueError:
             return None
-    said = isinstance(value, dict) and set(value) == {"say"} and isinstance(value["say"], str) and value["say"]
-    return Read(value, frozenset({"say"})) if said else None
+    if not isinstance(value, dict) or set(value) != {"say"}:
+        return None
+    text = value["say"]
+    said = isinstance(text, str) and 0 < len(text) <= MOST_SAID and not text.startswith(("http://", "https://"))
+    return Read(value["say"], frozenset({"say"})) if said else None
 
 
 def _read_supervision(value: object) -> Read | None:
