@@ -7,9 +7,11 @@ from schemas.records import Observation
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """The answer, the SIDs that a creation has yielded, and what a look has seen."""
+    """The answer, the SIDs that it is about, and what a look has seen."""
 
     answer: Answer
     call_sid: str | None = None
     conference_sid: str | None = None
+    recording_sid: str | None = None
+    recording_status: str | None = None
     seen: Observation | None = None

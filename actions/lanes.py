@@ -62,6 +62,9 @@ class Lanes(Generic[T]):
             while queue and not self._closed:
                 try:
                     await self._work(queue.popleft())
+                except Exception:
+                    self._closed = True
+                    raise
                 finally:
                     self._room.release()
         finally:
@@ -74,7 +77,5 @@ class Lanes(Generic[T]):
         if task.cancelled():
             return
         error = task.exception()
-        if error is not None:
-            self._closed = True
-            if not self.failed.done():
-                self.failed.set_result(error)
+        if error is not None and not self.failed.done():
+            self.failed.set_result(error)

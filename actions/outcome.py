@@ -29,11 +29,16 @@ class Verb(StrEnum):
     END_CONFERENCE = "end_conference"
     HANG_UP = "hang_up"
     REDIRECT_CALL = "redirect_call"
+    START_RECORDING = "start_recording"
+    UPDATE_RECORDING = "update_recording"
     ANNOUNCE_ALL = "announce_all"
     LOOK_UP = "look_up"
 
 
 CREATING = frozenset({Verb.CREATE_PARTICIPANT, Verb.CREATE_CALL})
+ONCE = CREATING | {Verb.START_RECORDING}
+"""What must not be repeated blindly: every time makes one more."""
+
 ENDING = frozenset({Verb.REMOVE_PARTICIPANT, Verb.END_CONFERENCE, Verb.HANG_UP, Verb.REDIRECT_CALL})
 """What is wanted in the end is that somebody is gone: one who has gone before is no failure."""
 
@@ -65,7 +70,7 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Doubtful(msgspec.Struct, frozen=True):
-    """A creation that may have happened. Never to be repeated before a look at Twilio."""
+    """What makes something new, and may have done so. Never to be repeated before a look at Twilio."""
 
     reason: str
     status: int | None = None
@@ -129,13 +134,13 @@ def _of_silence(verb: Verb, silence: Silence, again_ms: int) -> Verdict:
 
 def _in_doubt(verb: Verb, reason: str, again_ms: int, answer: Answer | None) -> Verdict:
     status, code = (None, None) if answer is None else (answer.status, answer.code)
-    if verb in CREATING:
+    if verb in ONCE:
         return Doubtful(reason=reason, status=status, code=code)
     return Retry(not_before_ms=again_ms, reason=reason, sent=verb is not Verb.LOOK_UP, status=status, code=code)
 
 
 def _of_success(verb: Verb, answer: Answer) -> Verdict:
-    if answer.readable or verb not in CREATING | {Verb.LOOK_UP}:
+    if answer.readable or verb not in ONCE | {Verb.LOOK_UP}:
         return Done(status=answer.status)
     if verb is Verb.LOOK_UP:
         return Failed(reason="unreadable", status=answer.status)

@@ -27,8 +27,11 @@ from actions.pause import Pauses
 from actions.reconcile import Found, Missing, Reconciler
 from actions.twilio import carry_out
 from actions.verbs.end_conference import empty_conference
-from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, EndConference, OnDoubt
+from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, EndConference, OnDoubt, StartRecording
 from schemas.records import ActionOutcome, Observation
+
+ONCE = (CreateParticipant, CreateCall, StartRecording)
+"""What must not be repeated blindly."""
 
 Intend = Callable[[int], Awaitable[None]]
 """Makes the intent of the given attempt durable; raises `AppendFailedError` when that is not certain."""
@@ -44,6 +47,8 @@ class Ending(msgspec.Struct, frozen=True):
     status: int | None = None
     call_sid: str | None = None
     conference_sid: str | None = None
+    recording_sid: str | None = None
+    recording_status: str | None = None
     seen: Observation | None = None
     request_id: str | None = None
 
@@ -112,7 +117,7 @@ class Performance:
 
     def _interrupted(self) -> Verdict:
         """An intent without a result: a creation is in doubt, anything else may be said again in time."""
-        if isinstance(self._action, CREATING):
+        if isinstance(self._action, ONCE):
             return Doubtful(reason="interrupted")
         return Retry(not_before_ms=self._pauses.now(), reason="interrupted", sent=True)
 
@@ -160,17 +165,17 @@ class Performance:
         return await self._try()
 
     async def _reconcile(self, verdict: Doubtful, since_ms: int | None) -> Verdict | Ending:
-        """Look for a creation in doubt; when nothing is found, `on_doubt` says what then."""
+        """Look for what is in doubt; when nothing is found, `on_doubt` says what then."""
         action = self._action
-        if not isinstance(action, (CreateParticipant, CreateCall)):
+        if not isinstance(action, ONCE):
             return self._too_late(verdict.reason, verdict.status, verdict.code)
         self._doubts += 1
         self._may_have_happened = True
         found = await self._reconciler.find(action, self._sent_at, since_ms)
         if isinstance(found, Found):
             return self._found(found)
-        may_retry = action.on_doubt is OnDoubt.RETRY and found is Missing.ABSENT and self._doubts == 1
-        if may_retry and self._pauses.now() <= action.deadline:
+        retries = isinstance(action, StartRecording) or action.on_doubt is OnDoubt.RETRY
+        if retries and found is Missing.ABSENT and self._doubts == 1 and self._pauses.now() <= action.deadline:
             return await self._try()
         return self._unknown(verdict.reason, verdict.status, verdict.code)
 
@@ -190,6 +195,8 @@ class Performance:
             reason="reconciled",
             call_sid=found.call_sid,
             conference_sid=found.conference_sid,
+            recording_sid=found.recording_sid,
+            recording_status=found.recording_status,
         )
 
     def _ended(self, verdict: Done | Failed) -> Ending:
@@ -202,6 +209,8 @@ class Performance:
             status=verdict.status,
             call_sid=None if effect is None else effect.call_sid,
             conference_sid=None if effect is None else effect.conference_sid,
+            recording_sid=None if effect is None else effect.recording_sid,
+            recording_status=None if effect is None else effect.recording_status,
             seen=None if effect is None else effect.seen,
             request_id=None if effect is None else effect.answer.request_id,
         )

@@ -1,4 +1,6 @@
-"""Looking for a creation whose outcome is in doubt: by its label in the room, then in the list of calls.
+"""Looking for what was made and not confirmed.
+
+A leg: by its label in the room, then in the list of calls. A recording: in the list of its call's recordings.
 
 Never repeats anything. What nothing is found of is the business of the action's `on_doubt` (`perform.py`); the proof by
 webhook reaches the engine by its own way (reliability.md 3.3).
@@ -18,21 +20,28 @@ from actions.heard import RequestFailedError
 from actions.pause import Pauses
 from actions.transport import asked
 from actions.verbs.look_up import conference_of, is_missing
+from actions.verbs.recordings import ACTIVE
 from cordboard.metrics import ACTIONS_RECONCILED
-from schemas.actions import CreateCall, CreateParticipant
+from schemas.actions import CreateCall, CreateParticipant, StartRecording
 
 _log = structlog.get_logger(__name__)
 
 _CLOCK_SKEW_MS = 2000
 _MAX_CALLS = 50
+_LOOKS_FOR_RECORDING = 2
 _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The creation happened, and these are its SIDs."""
+    """It happened, and this is what was made."""
 
     call_sid: str
     conference_sid: str | None = None
+    recording_sid: str | None = None
+    recording_status: str | None = None
+
+
+Sought = CreateParticipant | CreateCall | StartRecording
 
 
 class Missing(StrEnum):
@@ -53,15 +62,15 @@ class Reconciler:
         self._pauses = pauses
         self._claimed = claimed
 
-    async def find(
-        self, action: CreateParticipant | CreateCall, begun_ms: int, since_ms: int | None = None
-    ) -> Found | Missing:
+    async def find(self, action: Sought, begun_ms: int, since_ms: int | None = None) -> Found | Missing:
         """Look for what was begun at `begun_ms`, at the policy's times after `since_ms` (now). Raises `GivenUpError`.
 
         Looks that a stopped process has missed become one, at once.
         """
         result: Found | Missing = Missing.UNSEEN
         looks = self._looks(self._pauses.now(), since_ms)
+        if isinstance(action, StartRecording):  # it is of one call, whose list of recordings is the whole truth
+            looks = looks[:_LOOKS_FOR_RECORDING]
         for number, at_ms in enumerate(looks, 1):
             await self._pauses.until(at_ms)
             look = await self._look(action, begun_ms, thorough=number >= len(looks) - 1)
@@ -86,8 +95,10 @@ class Reconciler:
         look = await self._look(action, action.at, thorough=False)
         return look if isinstance(look, Found) else None
 
-    async def _look(self, action: CreateParticipant | CreateCall, begun_ms: int, *, thorough: bool) -> Found | Missing:
+    async def _look(self, action: Sought, begun_ms: int, *, thorough: bool) -> Found | Missing:
         try:
+            if isinstance(action, StartRecording):
+                return await self._recording_of(action, begun_ms) or Missing.ABSENT
             by_label = await self._by_label(action)
             if by_label is not None:
                 return by_label
@@ -96,6 +107,15 @@ class Reconciler:
             _log.warning("action.look_failed", call_id=action.call_id, action=action.id, heard=str(error.heard))
             return Missing.UNSEEN
         return listed or Missing.ABSENT
+
+    async def _recording_of(self, action: StartRecording, begun_ms: int) -> Found | None:
+        query = self._account.client.calls(action.call_sid).recordings.list_async(limit=_MAX_CALLS)
+        recordings, _ = await asked("recordings.list", query)
+        for recording in recordings:
+            began = _milliseconds(recording.start_time or recording.date_created)
+            if recording.sid and str(recording.status) in ACTIVE and _is_recent(began, begun_ms):
+                return Found(action.call_sid, None, recording.sid, str(recording.status))
+        return None
 
     async def _by_label(self, action: CreateParticipant | CreateCall) -> Found | None:
         if isinstance(action, CreateCall) or action.leg is None:  # a call has its label only once it is in the room
@@ -126,10 +146,15 @@ class Reconciler:
     def _candidates(self, calls: Iterable[CallInstance], begun_ms: int, *, over: bool) -> Iterable[str]:
         for call in calls:
             sid, began = call.sid, _milliseconds(call.date_created or call.start_time)
-            recent = began is None or began >= begun_ms - _CLOCK_SKEW_MS
+            recent = _is_recent(began, begun_ms)
             fits = str(call.status) in _OVER or not over
             if sid and recent and fits and call.direction != "inbound" and sid not in self._claimed:
                 yield sid
+
+
+def _is_recent(began_ms: int | None, begun_ms: int) -> bool:
+    """Twilio gives whole seconds, by its own clock; what has no time yet has only just been made."""
+    return began_ms is None or began_ms >= begun_ms - _CLOCK_SKEW_MS
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

@@ -34,6 +34,8 @@ def report_of(action: Action, ending: Ending, at_ms: int) -> ActionReport:
         reason=ending.reason,
         call_sid=ending.call_sid,
         conference_sid=ending.conference_sid,
+        recording_sid=ending.recording_sid,
+        recording_status=ending.recording_status,
         attempts=ending.attempts,
         seen=ending.seen,
     )

@@ -8,6 +8,7 @@ from actions.verbs.create_participant import create_participant
 from actions.verbs.end_conference import end_conference
 from actions.verbs.hang_up import hang_up
 from actions.verbs.look_up import look_up
+from actions.verbs.recordings import start_recording, update_recording
 from actions.verbs.redirect_call import redirect_call
 from actions.verbs.remove_participant import remove_participant
 from actions.verbs.update_participant import update_participant
@@ -21,11 +22,13 @@ from schemas.actions import (
     LookUp,
     RedirectCall,
     RemoveParticipant,
+    StartRecording,
     UpdateParticipant,
+    UpdateRecording,
 )
 
 
-async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: PLR0911 - one per verb
+async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: C901, PLR0911 - one case per verb
     """Ask Twilio once for what the action wants. Raises `RequestFailedError` with what was heard."""
     match action:
         case CreateParticipant():
@@ -44,5 +47,9 @@ async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: 
             return await announce_all(account, action)
         case RedirectCall():
             return await redirect_call(account, action)
+        case StartRecording():
+            return await start_recording(account, action)
+        case UpdateRecording():
+            return await update_recording(account, action)
         case LookUp():
             return await look_up(account, action)

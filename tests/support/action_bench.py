@@ -14,8 +14,8 @@ from cordboard.accounts import Account
 from cordboard.clock import system_clock
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry, Log, Record
-from fake_twilio import ACCOUNT, TOKEN
-from schemas.actions import Action, CreateParticipant
+from fake_twilio import ACCOUNT, CALL_1, TOKEN
+from schemas.actions import Action, CreateParticipant, HangUp
 from schemas.codec import decode_inbox, encode
 from schemas.records import ActionReport
 from schemas.topics import Topic
@@ -55,6 +55,19 @@ def dial(number: int = 1, call_id: str = "call-1", **changes: object) -> CreateP
         to="+15551230001",
     )
     return msgspec.structs.replace(action, **changes)
+
+
+def hang_up(number: int, call_id: str = "call-1", sid: str = CALL_1, deadline_ms: int = 10_000) -> HangUp:
+    """Hang a call up: the action may begin for `deadline_ms` from now."""
+    now = system_clock()
+    return HangUp(
+        id=f"{call_id}.{number}.0",
+        call_id=call_id,
+        account_sid=ACCOUNT,
+        at=now,
+        deadline=now + deadline_ms,
+        call_sid=sid,
+    )
 
 
 class Bench:

@@ -8,7 +8,7 @@ import pytest
 from action_bench import PARTITION, dial
 from actions.ledger import Ledger, Phase
 from cordboard.errors import AppendFailedError
-from cordboard.log.faults import Fault, Operation
+from cordboard.log.faults import Fault, Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from schemas.records import ActionOutcome, ActionReport
@@ -153,6 +153,29 @@ async def test_a_failed_append_fails_everybody_in_it_and_after_it() -> None:
     assert ledger.open_intents() == 0
     with pytest.raises(AppendFailedError):
         await ledger.intend(dial(9), attempt=1, offset=9, floor=0)
+
+
+async def test_a_failed_append_fails_those_that_waited_for_the_next() -> None:
+    """Who came while an append was on its way does not wait for ever when it fails."""
+    log, clock = MemoryLog(1), Time()
+    ledger, _ = await taken(log, clock)
+    on_its_way, go = asyncio.Event(), asyncio.Event()
+
+    async def held(on: Operation, point: Point, _topic: Topic, _partition: int) -> None:
+        if on is Operation.APPEND and point is Point.BEFORE:
+            on_its_way.set()
+            await go.wait()
+
+    log.faults.hook = held
+    log.faults.add(Fault(Operation.APPEND, Topic.LEDGER))
+    first = asyncio.create_task(ledger.intend(dial(1), attempt=1, offset=0, floor=0))
+    await on_its_way.wait()
+    second = asyncio.create_task(ledger.intend(dial(2), attempt=1, offset=1, floor=0))
+    await asyncio.sleep(0)
+    go.set()
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(result) for result in results] == [AppendFailedError, AppendFailedError]
 
 
 async def test_a_large_burst_goes_in_several_appends() -> None:

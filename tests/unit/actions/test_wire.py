@@ -8,10 +8,8 @@ import pytest
 
 from action_bench import NUMBER, PUBLIC_URL, config_for
 from actions.account import TwilioAccount
-from actions.heard import Answer, RequestFailedError
 from actions.twilio import carry_out
 from actions.verbs.end_conference import empty_conference
-from cordboard.accounts import Account
 from fake_twilio import (
     ACCOUNT,
     CALL_1,
@@ -19,7 +17,6 @@ from fake_twilio import (
     CALLS,
     PREFIX,
     ROOM,
-    TOKEN,
     FakeTwilio,
     Reply,
     Request,
@@ -344,30 +341,3 @@ async def test_a_room_that_has_not_begun_is_emptied_leg_by_leg(twilio: FakeTwili
     )
     await empty_conference(account, end)
     assert [request.path for request in twilio.requests[1:]] == [call_path(CALL_1), call_path(CALL_2)]
-
-
-async def test_nobody_is_dialled_without_a_caller_id(twilio: FakeTwilio) -> None:
-    """Without a number of ours a phone is refused before anything is sent; a browser may be called by anybody."""
-    config = config_for(twilio.url)
-    async with TwilioAccount(Account(sid=ACCOUNT, auth_tokens=(TOKEN,)), config) as account:
-        with pytest.raises(RequestFailedError) as refused:
-            await carry_out(account, create(to="+15551230001"))
-        assert refused.value.heard == Answer(status=400, code=21213)
-        assert twilio.requests == []
-        request = await sent(twilio, account, create())
-        assert request.field("From") == "client:cordboard"
-
-
-async def test_the_sdks_environment_does_not_leak_in(twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Region, edge and credentials of the environment change nothing: only our settings count."""
-    monkeypatch.setenv("TWILIO_REGION", "ie1")
-    monkeypatch.setenv("TWILIO_EDGE", "dublin")
-    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000066")
-    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "leaked")
-    config = config_for(twilio.url)
-    async with TwilioAccount(config.accounts[0], config) as account:
-        request = await sent(twilio, account, hang_up())
-    assert request.headers["X-Orig-Host"] == "api.twilio.com"
-    assert (
-        request.headers["Authorization"] == recorded("calls(sid).update(status='completed')").headers["Authorization"]
-    )
