@@ -65,7 +65,8 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "overdue", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
      "after": ["blame_create", "close"]},
     # Before anybody is hung up for not answering, a look: the callbacks may have been lost.
-    {"trigger": "overdue", "source": CALLED, "dest": "=", "unless": ["doubted"], "after": ["doubt", "look_up", "await_look"]},
+    {"trigger": "overdue", "source": CALLED, "dest": "=", "unless": ["doubted"],
+     "after": ["doubt", "look_up", "await_look"]},
     {"trigger": "overdue", "source": [DIALING, RINGING], "dest": LEAVING,
      "after": ["blame_no_answer", "ours", "hang_up", "await_leave"]},
     {"trigger": "overdue", "source": ANSWERED, "dest": LEAVING,

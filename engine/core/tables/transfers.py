@@ -53,7 +53,8 @@ TRANSFER_ROWS: tuple[Row, ...] = (
      "after": ["stop_consult_limit", "blame_target_left", "undo"]},
     {"trigger": "consult_due", "source": CONSULTING, "dest": CONSULTING, "conditions": ["alerts"],
      "after": ["tell_consult_limit"]},
-    {"trigger": "consult_due", "source": CONSULTING, "dest": THREE_WAY, "conditions": ["merges"], "after": ["join_all"]},
+    {"trigger": "consult_due", "source": CONSULTING, "dest": THREE_WAY, "conditions": ["merges"],
+     "after": ["join_all"]},
     {"trigger": "consult_due", "source": CONSULTING, "dest": CANCELLING, "after": ["blame_consult_limit", "undo"]},
     # Initiator and customer talk again, the target is held or still rings.
     {"trigger": "swap", "source": SWAPPED, "dest": CONSULTING, "conditions": ["target_in"],

@@ -6,8 +6,7 @@ import pytest
 
 from calling import AGENT, NUMBER, OTHER, ROOM_SID, Story, connected
 from schemas.actions import CreateParticipant, HangUp, RedirectCall, RemoveParticipant, UpdateParticipant
-from schemas.policy import Policy
-from schemas.records import ActionOutcome, CallSeen, ParticipantSeen, Resumed
+from schemas.records import ActionOutcome, CallSeen, ParticipantSeen
 from schemas.state import CallState, LegState, Role, TransferState
 
 EXTERNAL = "phone:+15550100077"
@@ -137,28 +136,6 @@ def test_our_own_ring_timer_ends_a_ringing_that_twilio_does_not() -> None:
     story.progress("target-1", "canceled")
 
     assert story.outcome() == ("failed", "no_answer")
-
-
-def test_an_answer_whose_callbacks_were_lost_is_found_before_anybody_is_hung_up() -> None:
-    """The ring timer never guesses: the look shows the target in the room, and the transfer goes on."""
-    story = dialling(ring_timeout_s=10).twilio_does(CreateParticipant).progress("target-1", "ringing").after(18)
-    present = [(name, story.sid_of(name)) for name in ("customer-1", "agent-1", "target-1")]
-
-    story.looks(conference_sid=ROOM_SID, participants=tuple(ParticipantSeen(sid, name) for name, sid in present))
-
-    assert transfer_state(story) is TransferState.COMPLETING
-    assert not story.asked(HangUp)
-
-
-def test_after_an_outage_the_call_is_looked_up() -> None:
-    """An owner that takes over where callbacks may have been lost asks Twilio, and takes what it shows as facts."""
-    story = dialling().twilio_does(CreateParticipant).progress("target-1", "ringing")
-    present = [(name, story.sid_of(name)) for name in ("customer-1", "agent-1", "target-1")]
-
-    story.give(Resumed("resumed", story.call_id, story.at))
-    story.looks(conference_sid=ROOM_SID, participants=tuple(ParticipantSeen(sid, name) for name, sid in present))
-
-    assert transfer_state(story) is TransferState.COMPLETING
 
 
 def test_the_customer_hangs_up_while_the_target_rings() -> None:
@@ -308,36 +285,6 @@ def test_an_initiator_that_is_already_gone_counts_as_gone() -> None:
     story = handing_over().twilio_does(RemoveParticipant, status=404)
 
     assert story.outcome() == ("applied", None)
-
-
-def test_a_doubtful_create_is_looked_up_and_never_repeated() -> None:
-    """N10: an unknown outcome is looked up; a second doubt ends the attempt, and nobody is dialled twice."""
-    story = dialling().reports(CreateParticipant, ActionOutcome.UNKNOWN).looks().after(11)
-
-    assert story.leg("target-1").reason == "create_unknown"
-    assert [create.leg for create in story.asked(CreateParticipant)] == ["agent-1", "target-1"]
-
-
-def test_a_target_that_answered_after_we_gave_up_is_taken_out() -> None:
-    """A late joiner after its attempt has failed would be a stranger in the room."""
-    story = dialling().reports(CreateParticipant, ActionOutcome.UNKNOWN).looks().after(11)
-
-    story.joins("target-1")
-
-    assert story.asked(RemoveParticipant)[-1].leg == "target-1"
-
-
-def test_a_machine_picks_up() -> None:
-    """With detection on, a machine is no answer."""
-    from schemas.webhooks import Source  # noqa: PLC0415
-
-    story = connected(Policy(machine="hang_up")).command("call.transfer", mode="cold", targets=[EXTERNAL])
-    story.shows("customer-1", "modify", EndConferenceOnExit=False).twilio_does(CreateParticipant)
-    story.progress("target-1", "in-progress")
-    story.webhook(Source.AMD, leg="target-1", CallSid=story.sid_of("target-1"), AnsweredBy="machine_start")
-    story.progress("target-1", "completed")
-
-    assert story.outcome() == ("failed", "machine")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from engine.diagrams import FOLDER, pages
 
 ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[str, Any]]] = {
     "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS),
-    "call": (calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS}),
+    "call": (
+        calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE,
+        {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS},
+    ),
     "transfer": (
         transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE,
         {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS},
