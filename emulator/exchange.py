@@ -43,7 +43,7 @@ class RetryPolicy:
 
     def retries_on(self, cause: str) -> bool:
         """Tell whether a failure of this kind (``4xx 5xx ct rt``) is tried again."""
-        return cause in self.on or "all" in self.on
+        return cause in self.on or ("all" in self.on and cause != "partial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Reply:
 
 
 class ExchangeFailedError(Exception):
-    """No usable answer. ``cause`` is ``ct``, ``rt``, ``4xx``, ``5xx``, ``url`` or ``redirects``."""
+    """No usable answer. ``cause`` is ``ct``, ``rt``, ``partial``, ``4xx``, ``5xx``, ``url`` or ``redirects``."""
 
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(detail)
@@ -186,6 +186,8 @@ class Exchanger:
                 return answer.status, answer.headers, await _read(answer.content)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ExchangeFailedError("ct", f"cannot connect: {type(error).__name__}") from error
+        except aiohttp.ClientPayloadError as error:  # a partial response is never retried (twilio-facts.md 1.9)
+            raise ExchangeFailedError("partial", "the answer broke off") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ExchangeFailedError("rt", f"no answer: {type(error).__name__}") from error
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
+from twilio.request_validator import RequestValidator
 
 from emulator import Switches
 from emulator.exchange import parse_policy
-from emulator_bench import NUMBER, TARGET, Bench, BenchFactory
+from emulator_bench import NUMBER, TARGET, TOKEN, Bench, BenchFactory
 
 ALL = "initiated ringing answered completed"
 
@@ -151,21 +153,8 @@ async def test_a_stuck_server_blocks_no_other_resource(bench: Bench) -> None:
 
 async def test_a_redirect_is_followed_with_get(bench: Bench) -> None:
     """A 302 is followed with GET: the fields are lost and the signature is the new URL's."""
-    from aiohttp import web  # noqa: PLC0415 - one test needs a server of its own
-
-    async def move(_request: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": bench.url("/moved")})
-
-    app = web.Application()
-    app.router.add_post("/old", move)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        await _call(bench, f"http://127.0.0.1:{runner.addresses[0][1]}/old")
-    finally:
-        await runner.cleanup()
+    bench.site.pages["/old"] = lambda _: web.Response(status=302, headers={"Location": "/moved"})
+    await _call(bench, bench.url("/old"))
     hit = bench.site.got("/moved")[0]
     assert (hit.method, hit.params) == ("GET", {})
 
@@ -222,3 +211,37 @@ async def test_journals_are_bounded(start: BenchFactory) -> None:
     _, body = await bench.control("GET", "/requests")
     assert (len(list(body["requests"])), body["total"], body["dropped"]) == (3, 8, 5)  # type: ignore[call-overload]
     assert (await bench.rest("GET", f"/Calls/{first}.json"))[0] == 404
+
+
+async def test_a_307_keeps_method_and_fields(bench: Bench) -> None:
+    """A 307 is followed with the same method and fields, and signed anew."""
+    bench.site.pages["/old"] = lambda _: web.Response(status=307, headers={"Location": "/moved"})
+    await _call(bench, bench.url("/old"))
+    hit = bench.site.got("/moved", CallStatus="completed")[0]
+    assert hit.method == "POST"
+    assert RequestValidator(TOKEN).validate(bench.url("/moved"), hit.params, hit.headers["X-Twilio-Signature"])
+
+
+async def test_endless_redirects_end(bench: Bench) -> None:
+    """More than ten redirects are a failure."""
+    bench.site.pages["/old"] = lambda _: web.Response(status=302, headers={"Location": "/old"})
+    await _call(bench, bench.url("/old"))
+    assert bench.sent("call")[0].error == "more than 10 redirects"
+
+
+async def test_a_partial_answer_is_not_retried(bench: Bench) -> None:
+    """An answer that breaks off is never tried again, whatever the policy says."""
+    taken: list[bytes] = []
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(await reader.read(65_536))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: text/xml\r\n\r\n<Resp")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/half#rc=5&rp=all"
+        await _call(bench, url)
+    assert len(taken) == 1
+    assert bench.sent("call")[0].error == "the answer broke off"

@@ -1,6 +1,9 @@
 """TwiML as a call runs it: verbs, errors, fallbacks, digits, messages, sessions."""
 
+from collections.abc import Callable
+
 import pytest
+from aiohttp import web
 
 from emulator import Switches
 from emulator.errors import Alert, DocumentError
@@ -248,3 +251,32 @@ async def test_star_leaves_the_conference(bench: Bench) -> None:
     await bench.until(lambda: bench.site.got("/after", CallSid=caller), "the action")
     assert not bench.joined("room-1", caller)
     assert bench.status(caller) == "in-progress"
+
+
+ANSWERS = [
+    (lambda _: web.Response(text="<Response/>", content_type="text/html"), 12300),
+    (lambda _: web.Response(text="hello", content_type="text/plain"), 12300),
+    (lambda _: web.Response(text=f"<Response>{' ' * 70_000}</Response>", content_type="text/xml"), 11750),
+    (lambda _: web.Response(status=302, headers={"Location": "/voice"}), 11215),
+    (lambda _: web.Response(status=503), 11200),
+]
+
+
+@pytest.mark.parametrize(("answer", "code"), ANSWERS)
+async def test_answers_that_are_no_twiml(bench: Bench, answer: Callable[[object], web.Response], code: int) -> None:
+    """Wrong media types, too much, endless redirects and errors have codes of their own."""
+    bench.site.pages["/voice"] = answer
+    await bench.control("PUT", f"/numbers/{NUMBER}", {"voice_url": bench.url("/voice")})
+    _, body = await bench.control("POST", "/calls", {"from": CALLER, "to": NUMBER})
+    assert await _over(bench, str(body["call_sid"])) == "failed"
+    assert _codes(bench) == [code]
+
+
+async def test_a_sound_file_is_a_document(bench: Bench) -> None:
+    """A waitUrl may be a plain audio file: it is played once."""
+    bench.site.pages["/tune.mp3"] = lambda _: web.Response(body=b"ID3", content_type="audio/mpeg")
+    caller = await bench.caller_in("room-1", waitUrl=bench.url("/tune.mp3"), waitMethod="GET")
+    await bench.until(lambda: _heard(bench, caller), "the music")
+    events = bench.emulator.world.events.journal.entries
+    assert next(event.data["what"] for event in events if event.kind == "hears") == "sound: tune.mp3"
+    assert not _codes(bench)

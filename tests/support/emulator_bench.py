@@ -40,11 +40,14 @@ class Hit:
     raw_path: str
 
 
+Page = str | int | web.Response
+
+
 @dataclass
 class Site:
-    """The customer's server. ``pages`` maps a path to TwiML, a status, or a function of the request's fields."""
+    """The customer's server. ``pages`` maps a path to TwiML, a status, an answer, or a function of the fields."""
 
-    pages: dict[str, str | int | Callable[[dict[str, str]], str | int]] = field(default_factory=dict)
+    pages: "dict[str, Page | Callable[[dict[str, str]], Page]]" = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     """Answers to these paths wait until the gate opens."""
     hits: list[Hit] = field(default_factory=list)
@@ -73,6 +76,8 @@ class Site:
             await self.gates[request.path].wait()
         page = self.pages.get(request.path, 204)
         answer = page(params) if callable(page) else page
+        if isinstance(answer, web.StreamResponse):
+            return answer
         if isinstance(answer, int):
             return web.Response(status=answer)
         return web.Response(text=answer, content_type="text/xml")
