@@ -28,7 +28,6 @@ from engine.dead_letters import Reason, StopRule, TooManyDeadLettersError, dead_
 from engine.envelopes import Voice
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
-from engine.timers import DueTimer
 from schemas.codec import decode_inbox, encode
 from schemas.ids import event_id, result_id
 from schemas.records import Command, Inbox, Webhook
@@ -39,7 +38,6 @@ from schemas.topics import partition_of
 Stepper = Callable[[Call | None, Inbox], Step]
 """`Switchboard.step`: what one record does to a call. Pure."""
 
-_NO_TIMERS: dict[str, int] = {}
 _NOTHING: list[bytes] = []
 
 _log = structlog.get_logger(__name__)
@@ -246,6 +244,7 @@ def _uncount(call: Call, batch: Batch) -> None:
     batch.tally.live -= call.state is not CallState.ENDED
     batch.tally.pending -= len(call.pending)
     batch.tally.timers -= len(call.timers)
+    batch.timers[call.call_id] = {}
 
 
 def _sort_out(step: Step, before: Call | None, record: Inbox) -> _Said:
@@ -282,21 +281,17 @@ def _compare(before: Call | None, after: Call, record: Inbox, batch: Batch) -> N
     if before is None:
         tally.live += after.state is not CallState.ENDED
         tally.pending += len(after.pending)
-        _arm(_NO_TIMERS, after, batch)
+        if after.timers:
+            tally.timers += len(after.timers)
+            batch.timers[record.call_id] = after.timers
         batch.begun.append(after.call_id)
         batch.moves.append(Move(after.call_id, None, after.state.value, record.id, after.version))
         return
     if after.timers is not before.timers:
-        _arm(before.timers, after, batch)
+        tally.timers += len(after.timers) - len(before.timers)
+        batch.timers[record.call_id] = after.timers
     if after.pending is not before.pending:
         tally.pending += len(after.pending) - len(before.pending)
     if after.state is not before.state:
         tally.live += (after.state is not CallState.ENDED) - (before.state is not CallState.ENDED)
         batch.moves.append(Move(after.call_id, before.state.value, after.state.value, record.id, after.version))
-
-
-def _arm(old: dict[str, int], after: Call, batch: Batch) -> None:
-    batch.tally.timers += len(after.timers) - len(old)
-    for name, due in after.timers.items():
-        if old.get(name) != due:
-            batch.timers.append(DueTimer(after.call_id, name, due))

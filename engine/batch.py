@@ -6,13 +6,13 @@ batch has said is published before the next one is appended, which then says so 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 
 from cordboard.log.port import MAX_RECORD_BYTES, Entry
 from engine.limits import EngineLimits
 from engine.parking import Parked
-from engine.timers import DueTimer
 from schemas.codec import encode
 from schemas.commands import name_of
 from schemas.records import Inbox
@@ -80,7 +80,8 @@ class Batch:
         self.actions: list[Entry] = []
         self.events: list[Entry] = []
         self.letters: list[Entry] = []
-        self.timers: list[DueTimer] = []
+        self.timers: dict[str, Mapping[str, int]] = {}
+        """All timers of the calls in which some have changed."""
         self.parking: list[Parked | str] = []
         self.begun: list[str] = []
         self.moves: list[Move] = []

@@ -5,7 +5,7 @@ bursts, so a short list of those used last saves most of the decoding (decision 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -81,13 +81,13 @@ class Calls:
         self._encoded.pop(call_id, None)
         self._recent.pop(call_id, None)
 
-    def is_armed(self, call_id: str, name: str, due: int) -> bool:
-        """Whether the call's timer `name` is set for exactly `due` (ms)."""
+    def timers_of(self, call_id: str) -> Mapping[str, int]:
+        """The timers that the call has set, name to due (ms)."""
         call = self._recent.get(call_id)
         if call is not None:
-            return call.timers.get(name) == due
+            return call.timers
         encoded = self._encoded.get(call_id)
-        return encoded is not None and _glance_timers(encoded).timers.get(name) == due
+        return {} if encoded is None else _glance_timers(encoded).timers
 
     def glances(self) -> Iterator[tuple[str, Glance]]:
         """Every call, as much of it as a take-over needs."""

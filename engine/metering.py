@@ -26,11 +26,6 @@ class Meter:
             metrics.TIMERS_ARMED.labels(self._label),
         )
 
-    @property
-    def timers(self) -> int:
-        """How many timers are set."""
-        return self._timers
-
     def begin(self, *, live: int, pending: int, timers: int, took_s: float) -> None:
         """What a take-over found."""
         self._live, self._pending, self._timers = live, pending, timers

@@ -26,7 +26,7 @@ from engine.publisher import Publisher
 from engine.recovery import Recovered, recover
 from engine.resuming import LookAt, resumed
 from engine.stall import StallGuard
-from engine.timers import DueTimer, Timers
+from engine.timers import Timers
 from engine.upkeep import Upkeep
 from schemas.codec import encode
 from schemas.state import CallState
@@ -60,7 +60,7 @@ class EnginePartition(Owned):
         self._calls = Calls(limits.recent_calls)
         self._publisher = Publisher(log, limits, partition)
         refire_ms = int(limits.refire_s * 1000)
-        self._timers = Timers(self._calls.is_armed, refire_ms)
+        self._timers = Timers(self._calls.timers_of, refire_ms)
         self._parking = Parking(refire_ms)
         self._applier = Applier(
             step, self._calls, self._parking, rule or StopRule(),
@@ -93,16 +93,17 @@ class EnginePartition(Owned):
         self._published_written = recovered.published
         self._applier.next_offset = recovered.covered + 1
         self._parking.change(recovered.parked.values())
-        armed = [DueTimer(call_id, n, due) for call_id, seen in self._calls.glances() for n, due in seen.timers.items()]
-        self._timers.arm(armed, len(armed))
+        timers = {call_id: seen.timers for call_id, seen in self._calls.glances() if seen.timers}
+        self._timers.change(timers)
+        armed = sum(map(len, timers.values()))
         took_s = self._monotonic() - began
-        self._meter.begin(live=live, pending=pending, timers=len(armed), took_s=took_s)
+        self._meter.begin(live=live, pending=pending, timers=armed, took_s=took_s)
         self._written_at = self._monotonic()
         self._stall.start()
         self._upkeep.start()
         _log.info(
             "engine.partition_restored", partition=self._partition, calls=len(self._calls), live=live, pending=pending,
-            timers=len(armed), parked=len(self._parking), covered=self._covered, took_ms=round(took_s * 1000, 1),
+            timers=armed, parked=len(self._parking), covered=self._covered, took_ms=round(took_s * 1000, 1),
         )  # fmt: skip
         return self.covered()
 
@@ -182,7 +183,7 @@ class EnginePartition(Owned):
 
     def _follow(self, batch: Batch) -> None:
         """What is durable now may be acted upon: timers, waiting records, the log."""
-        sooner = bool(batch.timers) and self._timers.arm(batch.timers, self._meter.timers + batch.tally.timers)
+        sooner = bool(batch.timers) and self._timers.change(batch.timers)
         waiting = bool(batch.parking) and self._parking.change(batch.parking)
         if self._upkeep.hurry(batch.begun) or sooner or waiting:
             self._upkeep.wake()
