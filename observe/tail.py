@@ -56,6 +56,8 @@ class Tail:
             return self._trouble
         if self._caught_up.is_set():
             return None
+        if not self._wanted:
+            return f"{self._topic.value} has not been read yet"
         behind = sum(max(0, end - self._next.get(p, 0)) for p, end in self._wanted.items())
         return f"still reading {self._topic.value}: {behind} records to go"
 
@@ -79,6 +81,7 @@ class Tail:
             self._next.setdefault(partition, start)
         self._wanted = {partition: bound.end for partition, bound in bounds.items()}
         async with self._log.reader(self._topic, self._next) as reader:
+            self._trouble = None
             self._mark()
             while True:
                 for record in await reader.poll(_POLL_S, _BATCH):

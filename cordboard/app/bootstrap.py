@@ -19,6 +19,7 @@ from actions.services import ActionServices
 from actions.worker import action_partition_factory
 from cordboard.app.local_twilio import emulator_config
 from cordboard.app.logs_of_settings import open_log_of
+from cordboard.app.results import Results
 from cordboard.app.supervision import ServiceFailedError, Supervisor, leaving_on_signals
 from cordboard.clock import Clock, system_clock
 from cordboard.feed import ResultFeed
@@ -96,7 +97,9 @@ class _Process:
     async def commands(self) -> None:
         """Commands over HTTP."""
         feed = ResultFeed(self.log)
-        await self.stack.enter_async_context(feed.running())
+        results = Results(feed)
+        self.readiness.add("results", results.check)
+        await self.stack.enter_async_context(self.supervisor.background("results", results.run))
         deadline_s = float(self.loaded.settings.command_deadline_s)
         intake = CommandIntake(self.log, feed, self.clock, deadline_s=deadline_s)
         self.mounts.append(lambda app: add_command_routes(app, intake))

@@ -103,6 +103,7 @@ async def _keys() -> AsyncIterator[str]:
 
 def _serve(bind: str) -> None:
     from cordboard.app import local_twilio  # noqa: PLC0415 heavy
+    from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
     from cordboard.app.supervision import Supervisor, leaving_on_signals  # noqa: PLC0415 as above
     from cordboard.logs import configure_logs  # noqa: PLC0415 as above
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
@@ -113,6 +114,7 @@ def _serve(bind: str) -> None:
     if not given.public_url or given.account is None:
         settings = load_settings(overrides=local_twilio.overrides(bind)).settings
     configure_logs()
+    take_foreign_logs()
 
     async def main() -> None:
         supervisor = Supervisor()

@@ -59,11 +59,13 @@ observe = _service("observe", "Answer everything that reads, on the ops port.")
 
 
 def _serve(service: str, emulator_bind: str | None, *, as_json: bool) -> None:
+    from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
     from cordboard.logs import configure_logs  # noqa: PLC0415 heavy: what a service is made of is imported for one
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
 
     loaded = load_settings(overrides=_overrides(emulator_bind), needs=service)
     configure_logs()
+    take_foreign_logs()
     from cordboard.app.bootstrap import Part, serve  # noqa: PLC0415 heaviest of all: wrong settings are told before
 
     parts = frozenset(Part) if service == "run" else frozenset({Part(service)})

@@ -27,11 +27,13 @@ def ensure(*, as_json: bool) -> None:
     """Create what is missing; exit code 1 when something that is there differs from what it should be."""
     import asyncio  # noqa: PLC0415 heavy
 
+    from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
     from cordboard.logs import configure_logs  # noqa: PLC0415 as above
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
 
     settings = load_settings().settings
     configure_logs()
+    take_foreign_logs()
 
     async def check() -> "Sequence[TopicCheck]":
         from cordboard.app.logs_of_settings import open_log_of  # noqa: PLC0415 heavy

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+import cordboard.policies
 from cordboard.errors import SettingsError
-from cordboard.policies import AVAILABLE, RULES, read_policies
+from cordboard.policies import ANY, AVAILABLE, RULES, read_policies
 from schemas.policy import DEFAULT_POLICY, Policies, Policy
 
 
@@ -114,8 +115,15 @@ def test_what_is_not_allowed_is_told_with_key_value_and_what_is(tmp_path: Path, 
         'supervision = { monitor = ["client:*"] }',
     ],
 )
-def test_what_the_engine_does_not_honour_yet_is_refused_honestly(tmp_path: Path, line: str) -> None:
-    """A value of the contract whose behaviour is not there is never taken in silence."""
+def test_what_the_engine_does_not_honour_yet_is_refused_honestly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """A value of the contract whose behaviour is not there is never taken in silence, and is taken once it is."""
+    key = line.partition(" ")[0]
+    monkeypatch.setattr(cordboard.policies, "AVAILABLE", {key: ANY})
+    assert read(tmp_path, f"[defaults]\n{line}\n").defaults != DEFAULT_POLICY
+
+    monkeypatch.setattr(cordboard.policies, "AVAILABLE", {key: frozenset({"wait"})})
     assert "is not available in this version: available is " in refusal(tmp_path, f"[defaults]\n{line}\n")
 
 
