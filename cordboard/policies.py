@@ -208,7 +208,8 @@ def _read_key(where: str, key: str, given: object) -> Read | str:
 
 def _contradictions(policy: Policy, named: frozenset[str]) -> Iterator[str]:
     for action, limit in (("hold_max", "hold_max_s"), ("consult_limit", "consult_limit_s")):
-        if action in named and not getattr(policy, limit):
+        chosen = getattr(policy, action) != getattr(DEFAULT_POLICY, action)
+        if action in named and chosen and not getattr(policy, limit):
             yield f"{action} = {_shown(getattr(policy, action))} never happens: {limit} is 0; allowed is 1 or more"
     if 0 < policy.hold_max_s <= policy.hold_reminder_s and named & {"hold_max_s", "hold_reminder_s"}:
         yield (

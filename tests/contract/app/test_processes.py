@@ -99,7 +99,8 @@ class Process:
             assert time.monotonic() < end, (self.folder / "err").read_text()
             try:
                 with urllib.request.urlopen(f"{self.ops}/readyz", timeout=5):  # noqa: S310 our own
-                    return
+                    if (self.folder / "out").read_text().endswith("\n"):
+                        return
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.05)
 

@@ -93,7 +93,7 @@ def test_a_single_target_is_a_route(tmp_path: Path) -> None:
         ('orphan = ["recall", "recall"]', "names one twice"),
         ('customer_left = "stay"', 'allowed is "end" or "keep_agents"'),
         ('hold_audio = "music"', "allowed is an http(s) URL"),
-        ('hold_max = "alert"', "hold_max_s is 0"),
+        ('hold_max = "resume"', "hold_max_s is 0"),
         ("supervision = { listen = [] }", "allowed is { monitor"),
     ],
 )
