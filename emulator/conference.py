@@ -175,6 +175,7 @@ def _remove(world: World, participant: Participant, departure: Departure) -> Non
     room.updated_at = participant.updated_at = world.clock.now()
     participant.status = ParticipantStatus.COMPLETE if participant.joined else ParticipantStatus.FAILED
     media.stop(participant)
+    room.departed.append(participant)
     participant.gone.set_result(departure)
     if participant.call.participant is participant:
         participant.call.participant = None

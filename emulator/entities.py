@@ -4,6 +4,7 @@ No behaviour here: ``call.py``, ``line.py``, ``conference.py`` and ``recording.p
 """
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -217,6 +218,8 @@ class Conference:
     sequence: int
     status: ConferenceStatus = ConferenceStatus.INIT
     participants: dict[str, Participant] = field(default_factory=dict)
+    departed: "deque[Participant]" = field(default_factory=lambda: deque(maxlen=50))
+    """Those who left last; a lagging list still shows them."""
     ever_joined: bool = False
     reason_ended: str | None = None
     call_sid_ending: str | None = None

@@ -67,6 +67,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     u27_concurrency_ceiling: int = 100
     call_counting: Counting = Counting.ALL
     """Recorded payloads show 0 for a lone ``completed`` (status-11), others 3: both exist."""
+    read_lag_s: float = 0.0
+    """Reads are eventually consistent: lists and fetches do not see the last ``read_lag_s`` seconds."""
     ring_timeout_buffer_s: float = 0.0
     """Twilio rings up to 5 s longer than ``Timeout``."""
     held_end_on_exit_ignored: bool = True

@@ -71,6 +71,11 @@ class World:
         for sid, application_config in config.applications.items():
             self.put_application(sid, application_config)
 
+    def settled(self, at: float) -> bool:
+        """Tell whether something that happened at ``at`` is seen by reads yet (``read_lag_s``)."""
+        lag_s = self.switches.read_lag_s
+        return lag_s <= 0 or self.clock.now() - at >= lag_s
+
     # -- accounts -----------------------------------------------------------------------------------------------------
 
     def signing_token(self, account_sid: str) -> str:

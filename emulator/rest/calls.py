@@ -277,7 +277,7 @@ async def listing(request: web.Request) -> web.Response:
     found = [
         call
         for call in reversed(world.calls.values())
-        if call.account_sid == account_sid and _matches(call, request.query)
+        if call.account_sid == account_sid and world.settled(call.created_at) and _matches(call, request.query)
     ]
     return page(request, "calls", found, lambda call: call.sid, lambda call: resource(world, call))
 

@@ -81,7 +81,7 @@ async def listing(request: web.Request) -> web.Response:
     found = [
         room
         for room in reversed(world.conferences.values())
-        if room.account_sid == account_sid and _matches(room, request.query)
+        if room.account_sid == account_sid and world.settled(room.created_at) and _matches(room, request.query)
     ]
     return page(request, "conferences", found, lambda room: room.sid, resource)
 

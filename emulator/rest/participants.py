@@ -225,7 +225,10 @@ def find(request: web.Request) -> Participant:
 
 async def fetch(request: web.Request) -> web.Response:
     """``GET …/Participants/{CA or label}.json``."""
-    return reply(resource(find(request)))
+    participant = find(request)
+    if not request.app[WORLD].settled(participant.created_at):
+        raise not_found(request.path)
+    return reply(resource(participant))
 
 
 async def update(request: web.Request) -> web.Response:
@@ -305,6 +308,12 @@ async def delete(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+def _listed(world: World, room: Conference) -> list[Participant]:
+    """Return whom a list shows: those who are in it, or who were a moment ago when reads lag."""
+    left = [participant for participant in room.departed if not world.settled(participant.updated_at)]
+    return [one for one in [*room.participants.values(), *left] if world.settled(one.created_at)]
+
+
 async def listing(request: web.Request) -> web.Response:
     """``GET …/Participants.json``: active participants; by SID only (20004 for a name)."""
     key = request.match_info["conference"]
@@ -316,7 +325,7 @@ async def listing(request: web.Request) -> web.Response:
     wanted = {name: boolean_filter(request.query, name) for name in ("Muted", "Hold", "Coaching")}
     found = [
         participant
-        for participant in room.participants.values()
+        for participant in _listed(request.app[WORLD], room)
         if wanted["Muted"] in {None, participant.muted}
         and wanted["Hold"] in {None, participant.hold}
         and wanted["Coaching"] in {None, participant.coaching}

@@ -147,6 +147,25 @@ async def test_any_caller_id(start: BenchFactory) -> None:
         assert (await bench.rest("POST", "/Calls.json", given))[0] == 201
 
 
+async def test_reads_lag_behind(start: BenchFactory) -> None:
+    """With a lag a fresh participant is neither listed nor fetched, its label is taken all the same, a leaver stays."""
+    bench = await start(Bench.config(switches=Switches(read_lag_s=60.0)))
+    caller = await bench.caller_in("room-1")
+    path = f"/Conferences/{bench.room('room-1').sid}/Participants"
+    assert (await bench.rest("GET", f"{path}.json"))[1]["participants"] == []
+    assert (await bench.rest("GET", f"{path}/{caller}.json"))[0] == 404
+    assert (await bench.rest("GET", "/Calls.json"))[1]["calls"] == []
+    assert (await bench.rest("GET", "/Conferences.json"))[1]["conferences"] == []
+    form = {"From": NUMBER, "To": TARGET, "Label": "customer"}
+    assert (await bench.rest("POST", f"{path}.json", form))[1]["code"] == 16026
+    member = bench.room("room-1").participants[caller]
+    member.created_at -= 120
+    await bench.control("POST", f"/calls/{caller}/hangup")
+    listed = (await bench.rest("GET", f"{path}.json"))[1]["participants"]
+    assert isinstance(listed, list)
+    assert [one["call_sid"] for one in listed] == [caller]
+
+
 async def test_ringing_longer_than_the_timeout(start: BenchFactory) -> None:
     """The buffer lets a person answer who is later than the Timeout."""
     bench = await start(Bench.config(switches=Switches(ring_timeout_buffer_s=5.0)))
