@@ -82,7 +82,8 @@ class KafkaTimes(msgspec.Struct, frozen=True):
     join_s: float = 60.0
     close_s: float = 3.0
     session_s: float = 10.0
-    heartbeat_s: float = 2.0
+    heartbeat_s: float = 0.5
+    """How soon members learn that one has left: bounds a planned hand-over. A heartbeat costs next to nothing."""
     rebalance_s: float = 30.0
     stall_s: float = 15.0
     """No record for that long although there are some: the consumer is made anew (T9)."""

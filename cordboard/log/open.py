@@ -4,11 +4,8 @@ import re
 from pathlib import Path
 
 from cordboard.errors import SettingsError
-from cordboard.log.kafka import KafkaLog
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings
-from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log
-from cordboard.log.sqlite import SqliteLog
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 
@@ -29,11 +26,17 @@ def open_log(
     """
     kind, _, rest = spec.partition(":")
     if kind == "sqlite" and rest:
+        from cordboard.log.sqlite import SqliteLog  # noqa: PLC0415 each log is loaded when it is the one
+
         return SqliteLog(Path(rest), partitions)
     if kind == "memory" and not rest:
+        from cordboard.log.memory import MemoryLog  # noqa: PLC0415 as above
+
         return MemoryLog(partitions)
     addresses = tuple(rest.split(","))
     if kind == "kafka" and all(_ADDRESS.fullmatch(address) for address in addresses):
+        from cordboard.log.kafka import KafkaLog  # noqa: PLC0415 aiokafka is heavy, and not everybody has a Kafka
+
         return KafkaLog(
             KafkaSettings(
                 bootstrap=addresses,
