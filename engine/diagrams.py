@@ -9,15 +9,31 @@ from pathlib import Path
 from transitions import Machine
 from transitions.extensions import GraphMachine
 
-from engine.core.machines import CALL_MACHINE, LEG_MACHINE, TRANSFER_MACHINE
+from engine.core.machines import (
+    CALL_MACHINE,
+    LEG_MACHINE,
+    RECORDING_MACHINE,
+    SUPERVISION_MACHINE,
+    TRANSFER_MACHINE,
+)
 from engine.core.table import Row
-from engine.core.tables import calls, legs, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, transfers
 
 FOLDER = Path("docs/machines")
 MACHINES: dict[str, tuple[Machine, tuple[Row, ...], str]] = {
     "leg": (LEG_MACHINE, legs.LEG_ROWS, "One Twilio call of a call (state-machines.md section 4)."),
     "call": (CALL_MACHINE, calls.CALL_ROWS, "The spine of a call (state-machines.md section 5)."),
     "transfer": (TRANSFER_MACHINE, transfers.TRANSFER_ROWS, "The one active transfer (state-machines.md section 6)."),
+    "supervision": (
+        SUPERVISION_MACHINE,
+        supervisions.SUPERVISION_ROWS,
+        "One supervisor of a call (state-machines.md section 7).",
+    ),
+    "recording": (
+        RECORDING_MACHINE,
+        recordings.RECORDING_ROWS,
+        "The recording of the customer's leg (state-machines.md section 7).",
+    ),
 }
 
 

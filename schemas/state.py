@@ -146,6 +146,7 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     held_at: int | None = None
     doubts: int = 0
     ring_timeout_s: int = 20
+    heard_at: int | None = None
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -206,8 +207,9 @@ class Supervision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The recording of the customer's leg. `wanted` is what was asked last: `on`, `paused` or `stopping`.
 
-    `max_pause_s` bounds every pause, `paused_at` is when the present one began (ms). `action` is the change that is
-    under way. `stopped`: Twilio has said that it is, and finishes the file.
+    `max_pause_s` bounds every pause and `pause_s` the present one (0: not said); `paused_at` is when it began (ms).
+    `request` is the action that began it, `action` the one that is under way. `stopped`: Twilio has said that it is,
+    and finishes the file. `duration_s` is the file's.
     """
 
     state: RecordingState
@@ -217,7 +219,9 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     max_pause_s: int = 0
     pause_s: int = 0
     paused_at: int | None = None
+    request: str | None = None
     action: str | None = None
+    duration_s: int | None = None
     stopped: bool = False
     reason: str | None = None
 

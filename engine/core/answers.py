@@ -5,7 +5,7 @@ What a command waits for is asked of the state after every record, so the order 
 
 from collections.abc import Callable
 
-from engine.core import consults
+from engine.core import awaited, consults
 from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables.commands import ALLOWED, NEVER
@@ -221,5 +221,13 @@ _WAITS: dict[str, Callable[[Turn, OpenCommand], Verdict]] = {
     ),
     "transfer.merge": _steered(consults.merged, frozenset({TransferState.THREE_WAY})),
     "call.announce": _announced,
+    "call.supervise": awaited.mode_reached,
+    "supervision.switch": awaited.mode_reached,
+    "supervision.leave": awaited.supervisor_gone,
+    "supervision.takeover": awaited.taken_over,
+    "recording.start": awaited.recording_began,
+    "recording.pause": awaited.recording_paused,
+    "recording.resume": awaited.recording_resumed,
+    "recording.stop": awaited.recording_stopped,
     "call.end": _ended,
 }

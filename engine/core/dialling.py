@@ -19,6 +19,7 @@ def dial(
     ring_timeout_s: int | None = None,
     whisper: Prompt | None = None,
     early_media: bool = False,
+    muted: bool = False,
 ) -> str:
     """Plan a leg and request its creation; gives its id. `ring_timeout_s` defaults to the policy's."""
     target = parse_target(target_text)
@@ -28,14 +29,15 @@ def dial(
     turn.tell_leg("leg.planned", leg, to=leg.state.value, target=target_text)
     deadline = turn.deadline or turn.at + DIAL_WITHIN_MS
     caller = _caller(turn, from_)
-    turn.request(_creation(turn, leg, target, deadline, caller, whisper, early_media=early_media))
+    turn.request(_creation(turn, leg, target, deadline, caller, whisper, early_media=early_media, muted=muted))
     turn.arm(leg_timer(leg.leg), deadline - turn.at + CREATE_GRACE_MS)
     return leg.leg
 
 
 def _creation(
-    turn: Turn, leg: Leg, target: Target, deadline: int, caller: str, whisper: Prompt | None, *, early_media: bool
-) -> Action:
+    turn: Turn, leg: Leg, target: Target, deadline: int, caller: str, whisper: Prompt | None, *, early_media: bool,
+    muted: bool,
+) -> Action:  # fmt: skip
     """A whisper must be heard before the room: only then does the leg come by way of our TwiML."""
     call, detect, to = turn.call, turn.call.policy.machine != "off", target.twilio_address
     if whisper is not None:
@@ -47,7 +49,8 @@ def _creation(
     return CreateParticipant(
         id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at, deadline=deadline,
         leg=leg.leg, room=call.room.name, conference_sid=call.room.sid, to=to, from_=caller,
-        timeout_s=leg.ring_timeout_s, early_media=early_media, detect_machine=detect, on_doubt=_on_doubt(target),
+        timeout_s=leg.ring_timeout_s, early_media=early_media, muted=muted, detect_machine=detect,
+        on_doubt=_on_doubt(target),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import flags, machines
+from engine.core import flags, machines, recording_facts
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.records import Webhook
@@ -64,7 +64,9 @@ def apply(turn: Turn, record: Webhook) -> None:
             _pull(turn, record, "answered", form.call_sid)
         case VoicemailLeft():
             _voicemail(turn, record, form)
-        case VoiceRequest() | DialEnded() | RecordingProgress():
+        case RecordingProgress():
+            recording_facts.called_back(turn, record, form)
+        case VoiceRequest() | DialEnded():
             turn.ignore("not_expected", record.source.value)
 
 
@@ -196,7 +198,7 @@ def _participant(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
         bind(turn, leg, form.call_sid)
         known = leg.heard if leg.conference_sid == form.conference_sid else -1
         heard = known if form.sequence_number is None else max(known, form.sequence_number)
-        turn.update(leg.leg, conference_sid=form.conference_sid, heard=heard)
+        turn.update(leg.leg, conference_sid=form.conference_sid, heard=heard, heard_at=turn.at)
         if turn.call.room.sid is None or not turn.call.room.started:
             turn.set(room=replace(turn.call.room, sid=form.conference_sid))
         if name == LEAVE:
@@ -207,6 +209,8 @@ def _participant(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
 
 def _stale(leg: Leg, form: ConferenceEvent) -> bool:
     """Older than what was heard of this leg here; without a number, nothing revives a leg that is over."""
+    if form.status_callback_event == LEAVE and leg.conference_sid not in {None, form.conference_sid}:
+        return True  # it has moved to another conference since
     if form.sequence_number is None:
         return leg.state in {LegState.LEFT, LegState.FAILED}
     return leg.conference_sid == form.conference_sid and form.sequence_number <= leg.heard

@@ -100,6 +100,8 @@ def _held(turn: Turn, leg: Leg) -> None:
     elif leg.held_at is not None:
         turn.emit("hold.ended", HoldEvent(cause=turn.cause, leg=leg.leg, duration_s=(turn.at - leg.held_at) / 1000))
         turn.update(leg.leg, held_at=None)
+    if leg.role is Role.CUSTOMER and leg.observed.hold:
+        turn.stimulate_supervisions("customer_held")
     if leg.role is Role.CUSTOMER:
         turn.stimulate(CALL, "customer_held" if leg.observed.hold else "customer_unheld", leg.leg)
 

@@ -3,7 +3,7 @@
 from engine.core import flags
 from engine.core.dialling import leg_timer
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, TALKING_ROLES, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TRANSFER, Turn
 from schemas.actions import HangUp, RemoveParticipant
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
@@ -125,6 +125,8 @@ def enter(turn: Turn, leg_id: str) -> None:
         if turn.call.transfer is not None and turn.call.transfer.recall_leg == leg_id:
             turn.stimulate(TRANSFER, "recalled", leg_id)
         turn.stimulate(CALL, "agent_joined", leg_id)
+    elif leg.role is Role.SUPERVISOR:
+        turn.stimulate(SUPERVISION, "joined", leg_id)
     elif leg.role is Role.TARGET:
         if _is_target(turn, leg_id):
             turn.stimulate(TRANSFER, "target_joined", leg_id)
@@ -147,6 +149,7 @@ def close(turn: Turn, leg_id: str) -> None:
         leg = turn.update(leg_id, reason=turn.reason or "left")
     _tell_transfer(turn, leg)
     _tell_call(turn, leg)
+    _tell_supervisions(turn, leg)
     if not turn.live():
         turn.stimulate(CALL, "everybody_gone", leg_id)
 
@@ -174,6 +177,14 @@ def _tell_call(turn: Turn, leg: Leg) -> None:
             turn.stimulate(CALL, "agent_failed", leg.leg)
         elif not turn.talking():
             turn.stimulate(CALL, "agents_gone", leg.leg)
+
+
+def _tell_supervisions(turn: Turn, leg: Leg) -> None:
+    for item in turn.call.supervisions:
+        if item.supervisor == leg.leg:
+            turn.stimulate(SUPERVISION, "gone", leg.leg)
+        elif item.coach == leg.leg:
+            turn.stimulate(SUPERVISION, "coach_left", item.supervisor)
 
 
 def _is_target(turn: Turn, leg_id: str) -> bool:

@@ -7,11 +7,15 @@ from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
+from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
+from engine.core.recordings import change as change_recording
+from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
+from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
-from engine.core.tables import calls, legs, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, transfers
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
-from engine.core.turn import CALL, LEG, TRANSFER, Turn
-from schemas.state import CallState, LegState, TransferState
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, Turn
+from schemas.state import CallState, LegState, RecordingState, SupervisionState, TransferState
 
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
@@ -21,6 +25,10 @@ CALL_TABLE = compile_table(CALL_MACHINE, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL
 TRANSFER_TABLE = compile_table(
     TRANSFER_MACHINE, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
 )
+SUPERVISION_MACHINE = machine_of(supervisions.STATES, supervisions.SUPERVISION_ROWS)
+RECORDING_MACHINE = machine_of(recordings.STATES, recordings.RECORDING_ROWS)
+SUPERVISION_TABLE = compile_table(SUPERVISION_MACHINE, SUPERVISION_GUARDS, SUPERVISION_EFFECTS)
+RECORDING_TABLE = compile_table(RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS)
 
 MOST_MOVES = 256
 
@@ -38,15 +46,24 @@ _UNTOLD = {TransferState.DIALING}
 
 
 def drain(turn: Turn) -> None:
-    """Handle what was stimulated until nothing is left, then ask the transfer whether it is settled.
+    """Handle what was stimulated until nothing is left, then ask the children of the call whether they are settled.
 
     The bound stops a table that chases its own tail; a property test shows that none does.
     """
     for _ in range(MOST_MOVES):
         if turn.stimuli:
             move(turn, *turn.stimuli.popleft())
-        elif not (turn.call.transfer is not None and move(turn, TRANSFER, "settled", "")):
+        elif not _settles(turn):
             return
+
+
+def _settles(turn: Turn) -> bool:
+    call = turn.call
+    return (
+        (call.transfer is not None and move_transfer(turn, "settled", ""))
+        or any(move_supervision(turn, "settled", item.supervisor) for item in call.supervisions)
+        or (call.policy.recording != "off" and move_recording(turn, "settled"))
+    )
 
 
 def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
@@ -55,6 +72,10 @@ def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
         return move_leg(turn, trigger, leg_id)
     if machine == CALL:
         return move_call(turn, trigger, leg_id)
+    if machine == SUPERVISION:
+        return move_supervision(turn, trigger, leg_id)
+    if machine == RECORDING:
+        return move_recording(turn, trigger)
     return move_transfer(turn, trigger, leg_id)
 
 
@@ -134,4 +155,31 @@ def move_transfer(turn: Turn, trigger: str, leg_id: str) -> bool:
         disposition = told.disposition.value if told is not None and told.disposition is not None else None
         tell(turn, f"transfer.{after.value}", from_=before.value, to=after.value, disposition=disposition)
         turn.effects.extend(effects)
+    if after is TransferState.COMPLETED and before is not after:
+        turn.stimulate_supervisions("transferred")
+    return True
+
+
+def move_supervision(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Move the supervision of a leg, if it has one."""
+    supervision = of(turn, leg_id)
+    if supervision is None:
+        return False
+    arc = choose(SUPERVISION_TABLE, turn, supervision.state.value, trigger, leg_id)
+    if arc is None:
+        return False
+    change_supervision(turn, leg_id, state=SupervisionState(arc.target))
+    for effect in arc.effects:
+        effect(turn, leg_id)
+    return True
+
+
+def move_recording(turn: Turn, trigger: str) -> bool:
+    """Move the recording."""
+    arc = choose(RECORDING_TABLE, turn, turn.call.recording.state.value, trigger, "")
+    if arc is None:
+        return False
+    change_recording(turn, state=RecordingState(arc.target))
+    for effect in arc.effects:
+        effect(turn, "")
     return True

@@ -6,7 +6,7 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import answers, facts, flags, machines, observations
+from engine.core import answers, facts, flags, machines, observations, recording_facts, supervisions
 from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
@@ -18,7 +18,9 @@ from schemas.actions import (
     LookUp,
     RedirectCall,
     RemoveParticipant,
+    StartRecording,
     UpdateParticipant,
+    UpdateRecording,
 )
 from schemas.events import ActionEvent
 from schemas.records import ActionOutcome, ActionReport
@@ -58,6 +60,11 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:
         case UpdateParticipant(announce=None) if leg is not None and not done:
             flags.give_up(turn, (leg.leg,))
             flags.look_up(turn)
+            supervisions.refused(turn, action.id, report.reason or report.outcome.value)
+        case UpdateParticipant():
+            supervisions.acknowledge(turn, action.id)
+        case StartRecording() | UpdateRecording():
+            recording_facts.answered(turn, action, report)
         case RemoveParticipant() | HangUp() if leg is not None:
             _removed(turn, leg, report)
         case EndConference() if not done:
@@ -67,7 +74,7 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:
             turn.stimulate(CALL, "end_asked")
         case LookUp() if done and report.seen is not None:
             observations.apply(turn, report.seen)
-        case UpdateParticipant() | EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
+        case EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
             pass
 
 

@@ -1,7 +1,17 @@
 """Timers that fell due. The name says what for; another due time means that it was re-armed since and is not meant."""
 
-from engine.core import calls, consults, destinations, flags, holding, machines, transfers
-from engine.core.turn import CALL, LEG, TRANSFER, Turn
+from engine.core import (
+    calls,
+    consults,
+    destinations,
+    flags,
+    holding,
+    machines,
+    recordings,
+    supervisions,
+    transfers,
+)
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TRANSFER, Turn
 from schemas.records import TimerDue
 from schemas.state import LegState
 
@@ -16,6 +26,7 @@ _CALL_TRIGGERS = {
     holding.REMINDER: "reminder_due",
     holding.LIMIT: "hold_due",
 }
+_RECORDING_TRIGGERS = {recordings.TIMER: "overdue", recordings.PAUSE: "pause_over"}
 
 
 def apply(turn: Turn, record: TimerDue) -> None:
@@ -26,6 +37,10 @@ def apply(turn: Turn, record: TimerDue) -> None:
     turn.disarm(record.name)
     if record.name.startswith(LEG_PREFIX):
         turn.stimulate(LEG, "overdue", record.name.removeprefix(LEG_PREFIX))
+    elif record.name.startswith(supervisions.PREFIX):
+        turn.stimulate(SUPERVISION, "overdue", record.name.removeprefix(supervisions.PREFIX))
+    elif record.name in _RECORDING_TRIGGERS:
+        turn.stimulate(RECORDING, _RECORDING_TRIGGERS[record.name])
     elif record.name in _CALL_TRIGGERS:
         machines.move_call(turn, _CALL_TRIGGERS[record.name], "")
     elif record.name == transfers.TIMER:

@@ -19,6 +19,8 @@ from schemas.state import LIVE_LEG_STATES, Call, Leg, LegState, PendingAction, R
 CALL = "call"
 LEG = "leg"
 TRANSFER = "transfer"
+SUPERVISION = "supervision"
+RECORDING = "recording"
 TALKING_ROLES = frozenset({Role.AGENT, Role.AI})
 
 
@@ -130,6 +132,11 @@ class Turn:
     def stimulate(self, machine: str, trigger: str, leg: str = "") -> None:
         """Let a machine react once the present move is complete."""
         self.stimuli.append(Stimulus(machine, trigger, leg))
+
+    def stimulate_supervisions(self, trigger: str) -> None:
+        """Let every supervision react."""
+        for item in self.call.supervisions:
+            self.stimulate(SUPERVISION, trigger, item.supervisor)
 
     def emit(self, name: str, data: EventData) -> None:
         """Tell the world."""

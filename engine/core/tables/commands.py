@@ -4,11 +4,14 @@ from schemas.state import CallState
 
 NEVER: tuple[str, ...] = ()
 _LEGS = ("call.add", "call.remove", "call.mute", "call.unmute", "call.announce")
-_TALK = ("call.connect", "call.hold", "call.resume", *_LEGS, "call.transfer", "call.end")
+_STEER = ("supervision.switch", "supervision.leave", "supervision.takeover")
+_RECORD = ("recording.start", "recording.pause", "recording.resume", "recording.stop")
+_TALK = ("call.connect", "call.hold", "call.resume", *_LEGS, "call.transfer", "call.supervise", *_STEER, *_RECORD,
+         "call.end")  # fmt: skip
 
 ALLOWED: dict[CallState, tuple[str, ...]] = {
     CallState.RINGING: ("call.connect", "call.end"),
-    CallState.WAITING: ("call.connect", "call.hold", "call.resume", *_LEGS, "call.end"),
+    CallState.WAITING: ("call.connect", "call.hold", "call.resume", *_LEGS, *_RECORD, "call.end"),
     CallState.IN_CONFERENCE: _TALK,
     CallState.HELD: _TALK,
     CallState.TRANSFERRING: (
@@ -17,9 +20,13 @@ ALLOWED: dict[CallState, tuple[str, ...]] = {
         "transfer.swap",
         "transfer.merge",
         *_LEGS,
+        "call.supervise",
+        "supervision.switch",
+        "supervision.leave",
+        *_RECORD,
         "call.end",
     ),
-    CallState.ORPHANED: ("call.connect", "call.hold", "call.resume", *_LEGS, "call.end"),
+    CallState.ORPHANED: ("call.connect", "call.hold", "call.resume", *_LEGS, *_STEER, *_RECORD, "call.end"),
     CallState.WRAP_UP: ("call.end",),
     CallState.ENDED: NEVER,
 }

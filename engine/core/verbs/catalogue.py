@@ -7,7 +7,10 @@ from engine.core.turn import Turn
 from engine.core.verbs.announce import announce
 from engine.core.verbs.connect import add, connect
 from engine.core.verbs.end import end
+from engine.core.verbs.recording import pause, start, stop
+from engine.core.verbs.recording import resume as resume_recording
 from engine.core.verbs.remove import remove
+from engine.core.verbs.supervise import leave, supervise, switch, takeover
 from engine.core.verbs.switches import hold, mute, resume, unmute
 from engine.core.verbs.transfer import steer, transfer
 from schemas.records import Command
@@ -28,5 +31,13 @@ VERBS: dict[str, Verb] = {
     "transfer.cancel": steer,
     "transfer.swap": steer,
     "transfer.merge": steer,
+    "call.supervise": supervise,
+    "supervision.switch": switch,
+    "supervision.leave": leave,
+    "supervision.takeover": takeover,
+    "recording.start": start,
+    "recording.pause": pause,
+    "recording.resume": resume_recording,
+    "recording.stop": stop,
     "call.end": end,
 }

@@ -7,7 +7,7 @@ from engine.core.turn import Turn
 from engine.core.verbs.naming import joined
 from schemas.commands import Hold, Mute, Resume, Unmute
 from schemas.records import Command
-from schemas.state import Leg
+from schemas.state import Leg, Role
 
 
 def hold(turn: Turn, command: Command, data: Hold) -> None:
@@ -34,6 +34,8 @@ def _switch(turn: Turn, command: Command, name: str, switch: str, turn_it: Calla
     leg = joined(turn, name)
     if isinstance(leg, str):
         answers.rejected(turn, command, leg)
+    elif leg.role is Role.SUPERVISOR and switch == "muted":
+        answers.rejected(turn, command, "supervised", "the mode decides who hears a supervisor: supervision.switch")
     elif getattr(leg.observed, switch) is to and getattr(leg.desired, switch) is to:
         answers.applied(turn, command, "no_change")
     else:

@@ -68,7 +68,7 @@ class TestCommands:
             ("call.connect", {"to": "nobody"}, "invalid"),
             ("call.connect", {"to": "queue:sales"}, "taskrouter_not_configured"),
             ("call.hold", {"audio": "ftp://x"}, "invalid"),
-            ("call.supervise", {"mode": "monitor", "supervisor": OTHER}, "not_supported"),
+            ("call.supervise", {"mode": "whisper", "supervisor": OTHER}, "invalid"),
         ],
     )
     def test_what_cannot_be_is_rejected_without_effect(self, name: str, data: dict[str, Any], reason: str) -> None:

@@ -14,8 +14,10 @@ from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
+from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
+from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
-from engine.core.tables import calls, legs, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, transfers
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
 from engine.core.turn import Turn
 from engine.diagrams import FOLDER, pages
@@ -29,6 +31,13 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
     "transfer": (
         transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE,
         {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS},
+    ),
+    "supervision": (
+        supervisions.STATES, supervisions.SUPERVISION_ROWS, machines.SUPERVISION_MACHINE,
+        SUPERVISION_GUARDS, SUPERVISION_EFFECTS,
+    ),
+    "recording": (
+        recordings.STATES, recordings.RECORDING_ROWS, machines.RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS,
     ),
 }  # fmt: skip
 
