@@ -9,12 +9,19 @@ _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _IN = frozenset({"connected", ""})
 
 
-def apply(turn: Turn, seen: Observation) -> None:
-    """Let what was seen move the legs: who is in the room, who is not, whose call is over."""
+def apply(turn: Turn, seen: Observation, since: int) -> None:
+    """Let what was seen move the legs: who is in the room, who is not, whose call is over.
+
+    The look was asked for at `since` (ms). What a callback has said of a leg from then on is newer than the look, or
+    may be: of such a leg only the end of its call is taken, which nothing can undo.
+    """
     statuses = {call.call_sid: call.status for call in seen.calls}
     found = {item.label or item.call_sid: item for item in seen.participants}
     by_sid = {item.call_sid: item for item in seen.participants}
     for leg in turn.live():
+        if leg.heard_at is not None and leg.heard_at >= since:
+            _absent(turn, leg, statuses.get(leg.call_sid or ""), ended_only=True)
+            continue
         item = found.get(leg.leg) or (by_sid.get(leg.call_sid) if leg.call_sid else None)
         if item is not None:
             _present(turn, leg, item, seen.conference_sid)
@@ -41,12 +48,12 @@ def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | 
         facts.arrive(turn, leg.leg, shown)
 
 
-def _absent(turn: Turn, leg: Leg, status: str | None) -> None:
+def _absent(turn: Turn, leg: Leg, status: str | None, *, ended_only: bool = False) -> None:
     """Not in the room: over if its call is, gone if it was in; on its way, it is lost when Twilio has no call."""
     if status in _OVER:
         turn.reason = facts.ending_of(leg, status)
         machines.move_leg(turn, "ended", leg.leg)
-    elif (
+    elif not ended_only and (
         leg.state in {LegState.JOINED, LegState.LEAVING}
         or (leg.state is LegState.PLANNED and status is None)
         or (status is None and leg.call_sid is not None)

@@ -73,7 +73,7 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:
         case RedirectCall() if not done:
             turn.stimulate(CALL, "end_asked")
         case LookUp() if done and report.seen is not None:
-            observations.apply(turn, report.seen)
+            observations.apply(turn, report.seen, action.at)
         case EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
             pass
 

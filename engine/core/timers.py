@@ -13,10 +13,11 @@ from engine.core import (
 )
 from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TRANSFER, Turn
 from schemas.records import TimerDue
-from schemas.state import LegState
+from schemas.state import CallState, LegState
 
 REAP = "reap"
 REAP_EVERY_MS = 600_000
+REAP_TALKING_EVERY_MS = 3_600_000
 LEG_PREFIX = "leg."
 
 _CALL_TRIGGERS = {
@@ -79,4 +80,5 @@ def _reap(turn: Turn) -> None:
         turn.stimulate(CALL, "everybody_gone")
         return
     flags.look_up(turn)
-    turn.arm(REAP, REAP_EVERY_MS)
+    talking = turn.call.state in {CallState.IN_CONFERENCE, CallState.HELD}
+    turn.arm(REAP, REAP_TALKING_EVERY_MS if talking else REAP_EVERY_MS)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from calling import OTHER, ROOM_SID, Story, connected
-from schemas.actions import CreateParticipant, HangUp, RemoveParticipant
+from calling import CALL_SID, OTHER, ROOM_SID, Story, connected, sid
+from schemas.actions import CreateParticipant, HangUp, RemoveParticipant, UpdateParticipant
 from schemas.policy import Policy
 from schemas.records import ActionOutcome, ParticipantSeen, Resumed
-from schemas.state import TransferState
+from schemas.state import LegState, TransferState
+from schemas.webhooks import Source
 
 EXTERNAL = "phone:+15550100077"
 
@@ -41,6 +42,47 @@ def test_an_answer_whose_callbacks_were_lost_is_found_before_anybody_is_hung_up(
 
     assert transfer_state(story) is TransferState.COMPLETING
     assert not story.asked(HangUp)
+
+
+def _both(story: Story) -> tuple[ParticipantSeen, ...]:
+    return tuple(ParticipantSeen(story.sid_of(leg), leg) for leg in ("customer-1", "agent-1"))
+
+
+def test_a_look_does_not_undo_what_was_heard_since() -> None:
+    """A look is a picture of a moment; a callback that came after it was asked for is newer."""
+    story = connected().command("call.hold").twilio_does(UpdateParticipant).after(6)
+    before = _both(story)
+    story.shows("customer-1", "modify", EndConferenceOnExit=False).shows("customer-1", "hold", Hold=True)
+
+    story.looks(conference_sid=ROOM_SID, participants=before)
+
+    assert story.leg("customer-1").observed.hold is True
+
+
+def test_a_leg_that_joined_while_the_look_was_under_way_is_not_lost() -> None:
+    """The list was made before it came in."""
+    story = (
+        connected().command("call.add", to=OTHER).twilio_does(CreateParticipant).give(Resumed("r", CALL_SID, 1_000_000))
+    )
+    before = _both(story)
+    story.joins("third-1")
+
+    story.looks(conference_sid=ROOM_SID, participants=before)
+
+    assert story.leg("third-1").state is LegState.JOINED
+
+
+def test_a_leave_of_a_former_conference_is_stale() -> None:
+    """The leg has joined another one since: a rescue keeps the CallSid."""
+    story = connected().leaves("agent-1").webhook(
+        Source.CONFERENCE, ConferenceSid="CF" + "9" * 32, StatusCallbackEvent="participant-join", SequenceNumber="1",
+        CallSid=sid(2), FriendlyName=f"room-{CALL_SID}",
+    )  # fmt: skip
+    assert story.leg("agent-1").state is LegState.JOINED
+
+    story.leaves("agent-1")
+
+    assert story.ignored()[-1] == "stale"
 
 
 def test_after_an_outage_the_call_is_looked_up() -> None:
