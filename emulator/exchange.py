@@ -20,6 +20,8 @@ from emulator.world import World
 
 MAX_BODY = 64 * 1024
 MAX_REDIRECTS = 10
+MAX_PER_HOST = 256
+"""Connections to one server at once. More requests wait, within their own time limits; sockets must not run out."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 POLICY_NAMES = frozenset({"4xx", "5xx", "ct", "rt", "all"})
 HEADERS = {
@@ -104,7 +106,7 @@ class Exchanger:
     async def open(self) -> None:
         """Open the connection pool."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+            connector=aiohttp.TCPConnector(limit=2 * MAX_PER_HOST, limit_per_host=MAX_PER_HOST, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
         )

@@ -188,4 +188,5 @@ def recording_fields(recording: Recording, url: str) -> dict[str, str]:
         fields["RecordingDuration"] = str(recording.duration_s or 0)
     if recording.status == "absent":
         del fields["RecordingUrl"]
+        fields["ErrorCode"] = "16102"
     return fields

@@ -38,6 +38,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long answering-machine detection takes, seconds."""
     answered_by: str | None = None
     """Overrides the verdict of detection: ``human``, ``machine_start``, ``fax``, ``unknown``…"""
+    silent: bool = False
+    """Says nothing, calling or called: a recording of the leg ends as ``absent`` (16102)."""
     sip_code: int | None = None
     """Overrides the SipResponseCode of a leg that is not answered."""
 

@@ -1,7 +1,7 @@
 """Recordings of calls and conferences: started, paused, stopped, finished; their callbacks. No sound is kept."""
 
 from emulator import payloads
-from emulator.entities import Call, Conference, Recording, RecordingWish
+from emulator.entities import Call, Conference, Direction, Recording, RecordingWish
 from emulator.world import World
 
 ACTIVE = frozenset({"in-progress", "paused"})
@@ -42,13 +42,20 @@ def change(world: World, recording: Recording, status: str) -> None:
 
 
 def finish(world: World, recording: Recording) -> None:
-    """Finish a recording; nothing follows on one that is finished already."""
+    """Finish a recording, ``absent`` if nobody spoke; nothing follows on one that is finished already."""
     if recording.status not in ACTIVE:
         return
     recording.updated_at = world.clock.now()
     recording.duration_s = round(recording.updated_at - recording.created_at)
-    recording.status = "completed"
+    recording.status = "absent" if _silent(world, recording) else "completed"
     _tell(world, recording)
+
+
+def _silent(world: World, recording: Recording) -> bool:
+    call = world.calls.get(recording.call_sid)
+    if call is None:
+        return False
+    return world.people.at(call.from_ if call.direction is Direction.INBOUND else call.to).silent
 
 
 def _tell(world: World, recording: Recording) -> None:

@@ -34,7 +34,7 @@ def resource(item: Recording) -> Json:
         "status": item.status,
         "channels": item.wish.channels,
         "source": item.wish.source,
-        "error_code": None,
+        "error_code": 16102 if item.status == "absent" else None,
         "encryption_details": None,
         "uri": f"{base(item.account_sid)}/{owner}/Recordings/{item.sid}.json",
     }

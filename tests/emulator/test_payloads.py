@@ -175,6 +175,24 @@ async def test_conference_recording(bench: Bench, vector: str, event: str) -> No
     assert params["RecordingSource"] == "Conference"
 
 
+async def test_silent_recording(bench: Bench) -> None:
+    """A leg that says nothing gives an absent recording without a URL, told only to those who subscribed to it."""
+    await bench.person(CALLER, silent=True)
+    caller = await bench.caller_in("room-1")
+    for path, events in (("/rec", "completed absent"), ("/default", "completed")):
+        form = {"RecordingStatusCallback": bench.url(path), "RecordingStatusCallbackEvent": events}
+        await bench.rest("POST", f"/Calls/{caller}/Recordings.json", form)
+    await bench.control("POST", f"/calls/{caller}/hangup")
+    await bench.until(lambda: bench.site.got("/rec"), "the callback")
+    await bench.settled()
+    params = bench.site.got("/rec")[0].params
+    # The vector is a conference's; a call's names the call and its track, and the documented ErrorCode.
+    call_only = {"CallSid", "RecordingTrack", "ErrorCode"}
+    assert set(params) == _names("rec-doc-absent") - {"ConferenceSid"} | call_only
+    assert params["RecordingStatus"] == "absent"
+    assert not bench.site.got("/default")
+
+
 async def test_machine_detection_callback(bench: Bench) -> None:
     """An AMD callback has four fields and no parties."""
     await bench.person(TARGET, answer="machine", ring_s=0.0)
