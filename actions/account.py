@@ -13,6 +13,9 @@ from cordboard.accounts import Account
 _ANYBODY = "client:cordboard"
 _NUMBERLESS = ("client:", "app:", "sip:")
 
+_FOR_LOOKS = 20
+"""Connections beyond the door's places: looks at what is in doubt do not go through it."""
+
 _NO_ENVIRONMENT = {"_": ""}
 """Not empty, because an empty one makes the library read `os.environ` (twilio-facts.md 8.2)."""
 
@@ -25,7 +28,7 @@ class TwilioAccount:
         self.sid = account.sid
         self.urls = Urls(config.public_url)
         self._number = account.number
-        self._transport = Transport(config.api_url, config.timeouts, config.concurrency)
+        self._transport = Transport(config.api_url, config.timeouts, config.concurrency + _FOR_LOOKS)
         self.client = Client(
             user, password, account.sid, http_client=self._transport, environment=dict(_NO_ENVIRONMENT)
         )

@@ -70,6 +70,20 @@ async def test_on_doubt_retry_dials_once_more_with_the_same_label(twilio: FakeTw
     assert [request.field("Label") for request in twilio.sent("POST", ROOM_1)] == ["target-1", "target-1"]
 
 
+async def test_a_second_doubt_ends_the_retrying(twilio: FakeTwilio) -> None:
+    """Once more means once: doubtful again and nowhere to be found, it is unknown."""
+    twilio.on("POST", ROOM_1, Reply(500))
+    twilio.on("GET", CONFERENCES, Reply(200, {"conferences": []}))
+    twilio.on("GET", CALLS, Reply(200, {"calls": []}))
+    async with bench(config_for(twilio.url)) as at:
+        worker = await at.take()
+        await at.do(worker, dial(on_doubt=OnDoubt.RETRY))
+        (report,) = await at.reports(1)
+        await worker.release()
+    assert (report.outcome, report.attempts) == (ActionOutcome.UNKNOWN, 2)
+    assert len(twilio.sent("POST", ROOM_1)) == 2
+
+
 async def test_what_could_not_be_looked_at_is_never_repeated(twilio: FakeTwilio) -> None:
     """Absence is proven by looking: while Twilio does not answer looks, even `retry` does not dial again."""
     twilio.on("POST", ROOM_1, Reply(500))
