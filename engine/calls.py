@@ -69,7 +69,7 @@ class Calls:
 
     def put(self, call_id: str, call: Call, encoded: bytes) -> None:
         """Replace the call."""
-        self._encoded[call_id] = encoded
+        self._encoded[call_id] = bytes(memoryview(encoded))  # msgspec leaves up to a third of its buffer behind it
         recent = self._recent
         recent[call_id] = call
         recent.move_to_end(call_id)
