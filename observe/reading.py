@@ -42,10 +42,8 @@ async def reading(log: Log, clock: Clock, readiness: Readiness, supervisor: Back
 
         async def follow(stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as following:
-                tasks = [following.create_task(m.tail.run(), name=f"observe.{name}") for name, m in models.items()]
-                await stop.wait()
-                for task in tasks:  # reading leaves nothing behind that would have to be finished
-                    task.cancel()
+                for name, model in models.items():
+                    following.create_task(model.tail.run(stop), name=f"observe.{name}")
 
         await stack.enter_async_context(supervisor.background("observe", follow))
         routes = Reading(calls, timelines, letters, stop=stopping)

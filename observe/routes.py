@@ -22,6 +22,7 @@ MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
 MAX_STREAMS = 64
 _CATCH_UP_S = 2.0
+_FRESH_S = 1.0
 
 
 class Reading:
@@ -61,10 +62,8 @@ class Reading:
     async def show_call(self, request: web.Request) -> web.Response:
         """`GET /v1/calls/{call_id}`."""
         call_id = _call_id(request)
+        await _ready(self._calls.tail)
         view = self._calls.get(call_id)
-        if view is None:
-            await _ready(self._calls.tail)
-            view = self._calls.get(call_id)
         if view is None:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,
@@ -75,6 +74,7 @@ class Reading:
     async def show_timeline(self, request: web.Request) -> web.Response:
         """`GET /v1/calls/{call_id}/events`."""
         call_id = _call_id(request)
+        await _ready(self._timelines.tail)
         timeline = await self._timelines.of(call_id, self._calls.created_at(call_id))
         if not timeline.events and self._calls.get(call_id) is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"nothing is known of {call_id}")
@@ -162,6 +162,7 @@ async def _ready(tail: Tail) -> None:
     if not await tail.caught_up(_CATCH_UP_S):
         reason = await tail.check() or "not read yet"
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, reason, headers={"Retry-After": "1"})
+    await tail.fresh(_FRESH_S)
 
 
 def _json(body: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

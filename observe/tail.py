@@ -13,7 +13,7 @@ from cordboard.errors import LogError
 from cordboard.log.port import Log, PositionLostError, Record
 from schemas.topics import Topic
 
-_POLL_S = 0.5
+_POLL_S = 0.2
 _BATCH = 1000
 _AGAIN_S = 1.0
 
@@ -32,12 +32,17 @@ class Tail:
         self._wanted: Mapping[int, int] = {}
         self._caught_up = asyncio.Event()
         self._trouble: str | None = None
+        self._moved = asyncio.Event()
+        """Set, and replaced by a new one, whenever records were read."""
 
-    async def run(self) -> None:
-        """Follow until cancelled. A log that fails is tried again each second, and `check` says why meanwhile."""
-        while True:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until `stop`. A log that fails is tried again each second, and `check` says why meanwhile.
+
+        A poll is never cancelled but left to end: a Kafka client cancelled while it connects leaks.
+        """
+        while not stop.is_set():
             try:
-                await self._follow()
+                await self._follow(stop)
             except PositionLostError as lost:
                 # Retention was faster than we: what is gone is gone for a read model, what is left is not.
                 self._trouble = str(lost)
@@ -48,7 +53,7 @@ class Tail:
             except LogError as error:
                 self._trouble = str(error)
                 _log.warning("observe.log_unavailable", topic=self._topic.value, error=str(error))
-                await asyncio.sleep(_AGAIN_S)
+                await _wait(stop, _AGAIN_S)
 
     async def check(self) -> str | None:
         """For `/readyz`: None once everything that was there at the start has been read."""
@@ -70,11 +75,20 @@ class Tail:
             return False
         return True
 
-    def position(self, partition: int) -> int:
-        """The next offset to be read of a partition."""
-        return self._next.get(partition, 0)
+    async def fresh(self, timeout_s: float) -> None:
+        """Wait until everything has been read that is in the topic now: who has heard of a result sees what led to it.
 
-    async def _follow(self) -> None:
+        Not longer than `timeout_s`, and not for a log that is away: what is known is better than nothing.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                ends = {p: bound.end for p, bound in (await self._log.bounds(self._topic)).items()}
+                while any(self._next.get(p, 0) < end for p, end in ends.items()):
+                    await self._moved.wait()
+        except (TimeoutError, LogError):
+            return
+
+    async def _follow(self, stop: asyncio.Event) -> None:
         bounds = await self._log.bounds(self._topic)
         for partition, bound in bounds.items():
             start = bound.earliest if self._from_earliest or self._caught_up.is_set() else bound.end
@@ -83,13 +97,23 @@ class Tail:
         async with self._log.reader(self._topic, self._next) as reader:
             self._trouble = None
             self._mark()
-            while True:
+            while not stop.is_set():
                 for record in await reader.poll(_POLL_S, _BATCH):
                     self._apply(record)
                     self._next[record.partition] = record.offset + 1
                 self._trouble = None
                 self._mark()
+                self._moved.set()
+                self._moved = asyncio.Event()
 
     def _mark(self) -> None:
         if not self._caught_up.is_set() and all(self._next.get(p, 0) >= end for p, end in self._wanted.items()):
             self._caught_up.set()
+
+
+async def _wait(stop: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -17,6 +17,7 @@ import structlog
 from actions.config import ActionsConfig
 from actions.services import ActionServices
 from actions.worker import action_partition_factory
+from cordboard import metrics
 from cordboard.app.local_twilio import emulator_config
 from cordboard.app.logs_of_settings import open_log_of
 from cordboard.app.results import Results
@@ -162,6 +163,10 @@ class _Process:
             return _not_owned(status(), everything)
 
         self.readiness.add(name, check)
+        metrics.PARTITIONS_LIVE.labels(name).set_function(lambda: len(status().live))
+        metrics.LAG.labels(name, "all").set_function(lambda: status().lag)
+        self.stack.callback(metrics.PARTITIONS_LIVE.remove, name)
+        self.stack.callback(metrics.LAG.remove, name, "all")
 
 
 def _not_owned(status: OwnerStatus, everything: int | None) -> str | None:

@@ -59,6 +59,20 @@ async def test_what_was_written_before_we_came_is_there(log: Log, written: Writt
     await ops.until("/v1/calls", lambda seen: [c["call_id"] for c in seen.body["calls"]] == [call_sid(1)])
 
 
+async def test_an_answer_is_never_older_than_what_was_written_before_the_question(
+    ops: ReadingClient, written: Written
+) -> None:
+    """Whoever has just got a result sees the state, the list and the events that belong to it."""
+    await written.state(a_call(1))
+    await ops.until("/readyz", lambda seen: seen.status == 200)
+    for state in (CallState.IN_CONFERENCE, CallState.HELD, CallState.ORPHANED):
+        await written.state(a_call(1, state))
+        told = await written.event(call_sid(1), "call.held")
+        assert (await ops.get(f"/v1/calls/{call_sid(1)}")).body["state"] == state
+        assert [call["state"] for call in (await ops.get("/v1/calls")).body["calls"]] == [state]
+        assert (await ops.get(f"/v1/calls/{call_sid(1)}/events")).body["events"][-1]["id"] == told
+
+
 async def test_a_forgotten_call_is_gone(ops: ReadingClient, written: Written) -> None:
     """After the tombstone there is no state, and the answer says where to look."""
     await written.state(a_call(1))

@@ -48,12 +48,13 @@ class _Failing(MemoryLog):
 @asynccontextmanager
 async def following(tail: Tail) -> AsyncIterator[None]:
     """Let it follow."""
-    task = asyncio.create_task(tail.run())
+    stop = asyncio.Event()
+    task = asyncio.create_task(tail.run(stop))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        stop.set()
+        await task
 
 
 async def publish(log: MemoryLog, *values: bytes) -> None:
@@ -126,3 +127,30 @@ async def test_a_tail_from_the_end_sees_only_what_comes() -> None:
         await eventually(lambda: bool(seen), "the new one")
 
     assert seen == [b"new"]
+
+
+async def test_whoever_asks_sees_what_is_in_the_log() -> None:
+    """After `fresh` everything that was written before it has been applied."""
+    log, seen = _Failing(), list[bytes | None]()
+    tail = Tail(log, Topic.DEAD_LETTERS, lambda record: seen.append(record.value))
+
+    async with following(tail):
+        assert await tail.caught_up(10)
+        for count in range(1, 20):
+            await publish(log, b"x")
+            await tail.fresh(10)
+            assert len(seen) == count
+
+
+async def test_nobody_waits_for_a_log_that_is_away() -> None:
+    """What is known is given although it may be old; a tail that is stuck is not waited for beyond the limit."""
+    log = _Failing()
+    tail = Tail(log, Topic.DEAD_LETTERS, lambda _record: None)
+    async with following(tail):
+        assert await tail.caught_up(10)
+        log.no_bounds = 1
+        await tail.fresh(10)
+        log.no_reads = [LogUnavailableError("away")] * 1000
+        await publish(log, b"x")
+        async with asyncio.timeout(5):
+            await tail.fresh(0.05)
