@@ -1,5 +1,6 @@
 """Dialling: planning a leg and asking Twilio for it, straight into the room under its label."""
 
+from engine.core.assistants import address_of
 from engine.core.turn import Turn
 from schemas.actions import Action, CreateCall, CreateParticipant, OnDoubt
 from schemas.prompts import Prompt
@@ -39,7 +40,8 @@ def _creation(
     muted: bool,
 ) -> Action:  # fmt: skip
     """A whisper must be heard before the room: only then does the leg come by way of our TwiML."""
-    call, detect, to = turn.call, turn.call.policy.machine != "off", target.twilio_address
+    call, detect = turn.call, turn.call.policy.machine != "off"
+    to = address_of(target, call.call_id, leg.leg, call.context)
     if whisper is not None:
         return CreateCall(
             id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,

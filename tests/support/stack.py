@@ -21,7 +21,7 @@ import aiohttp
 from schemas.commands import type_of
 
 COMMAND = str(Path(sys.executable).with_name("cordboard"))
-ACCOUNT, TOKEN = "AC00000000000000000000000000000001", "local-auth-token"  # noqa: S105 - the local Twilio's
+ACCOUNT, TOKEN = "AC00000000000000000000000000000001", "local-auth-token"
 NUMBER, CALLER, AGENT, OTHER = "+15550100", "+15550111", "phone:+15550122", "phone:+15550133"
 PATIENCE_S = 60.0
 POLL_S = 0.02
@@ -52,7 +52,7 @@ class Service:
         """Start it, or start it again."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
         with (self._folder / f"{self.name}.log").open("ab") as log:
-            self._process = Popen(  # noqa: S603 - our own command
+            self._process = Popen(
                 [COMMAND, *self._arguments], env={**env, **self._env}, cwd=self._folder, stdout=log, stderr=log
             )
         return self
@@ -69,6 +69,11 @@ class Service:
             return self._process.returncode if self._process is not None else 0
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(20)
+
+    def ends_with(self) -> int:
+        """Wait until it ends by itself; gives the exit code."""
+        assert self._process is not None
+        return self._process.wait(PATIENCE_S)
 
     def tail(self) -> str:
         """The last of what it wrote."""
@@ -110,7 +115,9 @@ class Stack:
     def kafka(self, bootstrap: str, prefix: str) -> Self:
         """Each service a process of its own, on Kafka."""
         log = f"kafka:{bootstrap}"
-        services = {name: self._service(name, (name,), log, prefix) for name in ("ingress", "engine", "actions", "observe")}
+        services = {
+            name: self._service(name, (name,), log, prefix) for name in ("ingress", "engine", "actions", "observe")
+        }
         self.commands, self.reads = services["ingress"].ops, services["observe"].ops
         self._service("emulator", ("emulator", "--bind", self.emulator.removeprefix("http://")), log, prefix)
         self._service("topics", ("topics", "ensure"), log, prefix)
@@ -137,7 +144,7 @@ class Stack:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=90))
         topics = self.services.pop("topics", None)
         if topics is not None:
-            assert topics.start()._process.wait(60) == 0, topics.tail()  # type: ignore[union-attr]
+            assert topics.start().ends_with() == 0, topics.tail()
         for service in self.services.values():
             service.start()
         await until("the local Twilio", self._emulator_answers)

@@ -1,6 +1,7 @@
 """`call.connect` and `call.add`: bring somebody into the call."""
 
 from engine.core import answers
+from engine.core.assistants import MOST_CHARACTERS, fits
 from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.turn import Turn
 from schemas.commands import Add, Connect
@@ -34,6 +35,9 @@ def _bring(
 ) -> None:
     if parse_target(to).kind is TargetKind.QUEUE:
         answers.rejected(turn, command, "taskrouter_not_configured")
+        return
+    if not fits((to,), turn.call.call_id, turn.call.context):
+        answers.rejected(turn, command, "context_too_large", f"at most {MOST_CHARACTERS} characters once URL-encoded")
         return
     leg = dial(turn, role, to, from_=from_, ring_timeout_s=ring_timeout_s, whisper=whisper)
     answers.open_command(turn, command, leg)

@@ -2,6 +2,7 @@
 
 from engine.core import answers, flags, machines
 from engine.core import transfers as machine
+from engine.core.assistants import fits
 from engine.core.tables.transfers import ACTIVE
 from engine.core.turn import CALL, TALKING_ROLES, TRANSFER, Turn
 from engine.core.verbs.naming import joined
@@ -63,6 +64,8 @@ def _refusal(turn: Turn, data: commands.Transfer) -> str | None:
         return "no_customer"
     if any(parse_target(target).kind is TargetKind.QUEUE for target in data.targets):
         return "taskrouter_not_configured"
+    if not fits(data.targets, turn.call.call_id, {**turn.call.context, **(data.context or {})}):
+        return "context_too_large"
     return None
 
 
