@@ -168,6 +168,7 @@ class ActionPartition:
         say = self._log.info if ending.outcome is ActionOutcome.DONE else self._log.warning
         say(
             f"action.{outcome}",
+            call_id=action.call_id,
             action=action.id,
             type=kind,
             leg=action.leg,

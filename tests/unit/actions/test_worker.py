@@ -2,7 +2,14 @@
 
 import asyncio
 
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
 from action_bench import PARTITION, Bench, bench, config_for, dial, hang_up
+from actions.account import TwilioAccount
+from actions.effect import Effect
+from actions.twilio import carry_out
 from cordboard.clock import system_clock
 from cordboard.log.faults import Operation, Point
 from cordboard.log.memory import MemoryLog
@@ -11,6 +18,7 @@ from fake_twilio import (
     ACCOUNT,
     CALL_1,
     CALL_2,
+    CALLS,
     CONFERENCES,
     ROOM,
     FakeTwilio,
@@ -24,7 +32,7 @@ from fake_twilio import (
     participants_path,
     refusal,
 )
-from schemas.actions import EndConference, LookUp, RemoveParticipant
+from schemas.actions import Action, EndConference, LookUp, RemoveParticipant
 from schemas.records import ActionOutcome
 from schemas.topics import Topic
 
@@ -224,3 +232,65 @@ async def test_an_unknown_account_fails(twilio: FakeTwilio) -> None:
         await worker.release()
     assert (report.outcome, report.reason) == (ActionOutcome.FAILED, "unknown_account")
     assert twilio.requests == []
+
+
+async def test_one_line_and_the_figures_of_each_action(twilio: FakeTwilio) -> None:
+    """Each action leaves one canonical line and is counted once, however often it is repeated."""
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1), {"Twilio-Request-Id": "RQ1"}))
+    labels = {"type": "hang_up", "outcome": "done"}
+    before = REGISTRY.get_sample_value("cordboard_actions_total", labels) or 0.0
+    action = hang_up(1)
+    with capture_logs() as logs:
+        async with bench(config_for(twilio.url)) as at:
+            worker = await at.take()
+            await at.do(worker, action, action)
+            await at.reports(2)
+            await worker.release()
+    (line,) = [entry for entry in logs if entry["event"] == "action.done"]
+    said = {name: line[name] for name in ("call_id", "action", "type", "attempts", "status", "request_id", "log_level")}
+    assert said == {
+        "call_id": "call-1",
+        "action": "call-1.1.0",
+        "type": "hang_up",
+        "attempts": 1,
+        "status": 200,
+        "request_id": "RQ1",
+        "log_level": "info",
+    }
+    assert REGISTRY.get_sample_value("cordboard_actions_total", labels) == before + 1
+
+
+async def test_no_number_is_written_to_the_logs(twilio: FakeTwilio) -> None:
+    """Not even of a creation that goes wrong in every way: ids, never addresses."""
+    twilio.on("POST", ROOM_1, Reply(0))
+    twilio.on("GET", CONFERENCES, Reply(200, {"conferences": []}))
+    twilio.on("GET", CALLS, Reply(0))
+    with capture_logs() as logs:
+        async with bench(config_for(twilio.url)) as at:
+            worker = await at.take()
+            await at.do(worker, dial())
+            await at.reports(1)
+            await worker.release()
+    assert {"action.look_failed", "action.reconciled", "action.unknown"} <= {entry["event"] for entry in logs}
+    assert "1555123" not in str(logs)
+
+
+async def test_a_fault_of_ours_ends_one_action_only(twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that nobody foresaw is logged and reported, and the other calls go on."""
+
+    async def faulty(account: TwilioAccount, action: Action) -> Effect:
+        if action.call_id == "call-2":
+            raise RuntimeError("a fault of ours")
+        return await carry_out(account, action)
+
+    monkeypatch.setattr("actions.perform.carry_out", faulty)
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1)))
+    with capture_logs() as logs:
+        async with bench(config_for(twilio.url)) as at:
+            worker = await at.take()
+            await at.do(worker, hang_up(1, "call-1"), hang_up(1, "call-2"))
+            reports = {report.call_id: report for report in await at.reports(2)}
+            await worker.release()
+    assert reports["call-1"].outcome is ActionOutcome.DONE
+    assert (reports["call-2"].outcome, reports["call-2"].reason) == (ActionOutcome.UNKNOWN, "internal")
+    assert [entry["action"] for entry in logs if entry["event"] == "action.broke"] == ["call-2.1.0"]
