@@ -28,6 +28,7 @@ class Parking:
         self._refire_ms = refire_ms
         self._parked: dict[str, Parked] = {}
         self._by_call: dict[str, set[str]] = {}
+        self._planned: dict[str, int] = {}
         self._looks: list[tuple[int, str]] = []
 
     def change(self, changes: Iterable[Parked | str]) -> bool:
@@ -47,7 +48,7 @@ class Parking:
             return False
         waiting = [record_id for call_id in call_ids for record_id in self._by_call.get(call_id, ())]
         for record_id in waiting:
-            heapq.heappush(self._looks, (now_ms, record_id))
+            self._plan(record_id, now_ms)
         return bool(waiting)
 
     def next_at(self) -> int | None:
@@ -56,14 +57,13 @@ class Parking:
 
     def take_due(self, now_ms: int, limit: int) -> list[Parked]:
         """At most `limit` records whose time has come."""
-        due: dict[str, Parked] = {}
+        due: list[Parked] = []
         while self._looks and self._looks[0][0] <= now_ms and len(due) < limit:
-            _, record_id = heapq.heappop(self._looks)
-            parked = self._parked.get(record_id)
-            if parked is not None and record_id not in due:
-                due[record_id] = parked
-                heapq.heappush(self._looks, (now_ms + self._refire_ms, record_id))
-        return list(due.values())
+            at, record_id = heapq.heappop(self._looks)
+            if self._planned.get(record_id) == at:
+                due.append(self._parked[record_id])
+                self._plan(record_id, now_ms + self._refire_ms)
+        return due
 
     def original(self, record_id: str) -> bytes | None:
         """The bytes of a waiting record as they came first."""
@@ -76,12 +76,17 @@ class Parking:
     def _add(self, parked: Parked) -> None:
         self._parked[parked.record_id] = parked
         self._by_call.setdefault(parked.call_id, set()).add(parked.record_id)
-        heapq.heappush(self._looks, (parked.until, parked.record_id))
+        self._plan(parked.record_id, parked.until)
+
+    def _plan(self, record_id: str, at_ms: int) -> None:
+        self._planned[record_id] = at_ms
+        heapq.heappush(self._looks, (at_ms, record_id))
 
     def _remove(self, record_id: str) -> None:
         parked = self._parked.pop(record_id, None)
         if parked is None:
             return
+        del self._planned[record_id]
         others = self._by_call[parked.call_id]
         others.discard(record_id)
         if not others:
