@@ -10,14 +10,17 @@ import msgspec
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What a run of load saw: seconds in all, and of each request."""
+    """What a run of load saw: seconds in all, and of each request; how many answers were "come again" (503)."""
 
     wall_s: float
     latencies_s: list[float]
+    put_off: int
 
 
 class _Connection(asyncio.Protocol):
     def __init__(self, requests: Iterator[bytes], latencies: list[float], done: asyncio.Future[None]) -> None:
+        self.put_off = 0
+        self._request = b""
         self._requests = requests
         self._latencies = latencies
         self._done = done
@@ -33,16 +36,23 @@ class _Connection(asyncio.Protocol):
         if request is None:
             self._done.set_result(None)
             return
+        self._request = request
+        self._send()
+
+    def _send(self) -> None:
         assert self._transport is not None
         self._sent_at = time.perf_counter()
-        self._transport.write(request)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if not (data.startswith(b"HTTP/1.1 204") and data.endswith(b"\r\n\r\n")):
-            self._done.set_exception(AssertionError(f"not a 204: {data[:200]!r}"))
-            return
-        self._latencies.append(time.perf_counter() - self._sent_at)
-        self.begin()
+        if data.startswith(b"HTTP/1.1 204") and data.endswith(b"\r\n\r\n"):
+            self._latencies.append(time.perf_counter() - self._sent_at)
+            self.begin()
+        elif data.startswith(b"HTTP/1.1 503"):
+            self.put_off += 1
+            self._send()
+        else:
+            self._done.set_exception(AssertionError(f"neither 204 nor 503: {data[:200]!r}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done.done():
@@ -50,7 +60,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def load(port: int, requests: list[bytes], connections: int) -> Load:
-    """All `requests` over so many connections. Raises `AssertionError` for an answer other than 204."""
+    """All `requests` over so many connections; what is put off by a 503 is sent again. Raises `AssertionError`."""
     loop = asyncio.get_running_loop()
     shared, latencies = iter(requests), list[float]()
     made = []
@@ -65,4 +75,4 @@ async def load(port: int, requests: list[bytes], connections: int) -> Load:
     wall_s = time.perf_counter() - began
     for transport, _, _ in made:
         transport.close()
-    return Load(wall_s, latencies)
+    return Load(wall_s, latencies, sum(connection.put_off for _, connection, _ in made))

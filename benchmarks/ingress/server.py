@@ -64,5 +64,6 @@ async def main(variant: str, spec: str) -> None:
 if __name__ == "__main__":
     os.sched_setaffinity(0, {0})
     configure_logs(json=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(*sys.argv[1:]))
+    variant, spec, loop = sys.argv[1:]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if loop == "uvloop" else None) as runner:
+        runner.run(main(variant, spec))

@@ -1,4 +1,4 @@
-"""The tail of the public events: who waits is told, who is slow is told so, a log that was away is caught up with."""
+"""The tail of the public events: who waits for a result is told, and a log that was away is caught up with."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ import pytest
 
 from cordboard import feed as feed_module
 from cordboard.errors import LogUnavailableError
-from cordboard.feed import FeedFullError, FeedLaggedError, ResultFeed
+from cordboard.feed import FeedFullError, ResultFeed
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry, Record
 from schemas import codec
@@ -78,13 +78,11 @@ async def test_log_that_was_away_is_caught_up_with(monkeypatch: pytest.MonkeyPat
     log = FlickeringLog(partitions=1)
     feed = ResultFeed(log)
     async with feed.running(), asyncio.timeout(10):
-        with feed.listen() as listener:
-            for number in range(5):
+        for number in range(5):
+            with feed.result_of("/crm", str(number)) as result:
                 log.dark = True
                 value = await publish(log, str(number))
-                record = await listener.next(10.0)
-                assert record is not None
-                assert record.value == value
+                assert await result == value
                 assert not log.dark
 
 
@@ -104,44 +102,10 @@ async def test_deleted_records_are_skipped(log: MemoryLog, monkeypatch: pytest.M
             assert not old.done()
 
 
-async def test_listeners_see_every_event_in_order(feed: ResultFeed, log: MemoryLog) -> None:
-    """A listener gets every event of a partition in its order."""
-    with feed.listen() as listener:
-        values = [await publish(log, str(number)) for number in range(20)]
-        seen: list[bytes | None] = []
-        while len(seen) < 20:
-            record = await listener.next(10.0)
-            assert record is not None
-            seen.append(record.value)
-    assert seen == values
-
-
-async def test_slow_listener_is_told(feed: ResultFeed, log: MemoryLog) -> None:
-    """A listener that does not take its events gets those before the gap, then is told that it is too slow."""
-    with feed.listen(limit=2) as listener, feed.result_of("/crm", "9") as last:
-        for number in range(10):
-            await publish(log, str(number))
-        async with asyncio.timeout(10):
-            await last
-        assert [(await listener.next(1.0)) is not None for _ in range(2)] == [True, True]
-        with pytest.raises(FeedLaggedError, match="last offset"):
-            await listener.next(1.0)
-
-
-async def test_nothing_came(feed: ResultFeed) -> None:
-    """A listener that waits in vain is told so."""
-    with feed.listen() as listener:
-        assert await listener.next(0.01) is None
-
-
 async def test_waiters_are_bounded(feed: ResultFeed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound nobody more may wait or listen; who leaves makes room."""
+    """Beyond the bound nobody more may wait; who leaves makes room."""
     monkeypatch.setattr(feed_module, "MAX_WAITERS", 1)
-    monkeypatch.setattr(feed_module, "MAX_LISTENERS", 1)
-    with feed.result_of("/crm", "1"), feed.listen():
-        with pytest.raises(FeedFullError), feed.result_of("/crm", "2"):
-            pass
-        with pytest.raises(FeedFullError), feed.listen():
-            pass
-    with feed.result_of("/crm", "2"), feed.listen():
+    with feed.result_of("/crm", "1"), pytest.raises(FeedFullError), feed.result_of("/crm", "2"):
+        pass
+    with feed.result_of("/crm", "2"):
         pass

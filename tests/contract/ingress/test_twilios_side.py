@@ -243,6 +243,20 @@ async def test_announcement_and_whisper(twilio: Twilio, inboxes: Inboxes) -> Non
     assert not inboxes.records
 
 
+async def test_message_is_recorded_and_told(twilio: Twilio, log: MemoryLog, inboxes: Inboxes) -> None:
+    """A voicemail is recorded with an action of its own; what was recorded is durable before the call ends."""
+    document = await twilio.post("/v1/voice/voicemail?call=c1&leg=customer-1&say=Speak", VOICE)
+    record = ET.fromstring(document.text).find("Record")  # noqa: S314 - our own document
+    assert record is not None
+    action = (record.get("action") or "").removeprefix("https://calls.example.com/twilio").partition("#")[0]
+    assert not inboxes.records
+    left = {**VOICE, "RecordingSid": "RE1", "RecordingDuration": "7"}
+    log.faults.add(Fault(Operation.PUBLISH, Topic.INBOX))
+    assert "left=1" in (await twilio.post(action, left)).text
+    assert "<Hangup />" in (await twilio.post(action, left)).text
+    assert (webhook(inboxes).source, webhook(inboxes).leg) == (Source.VOICEMAIL, "customer-1")
+
+
 async def test_leg_out_of_the_room_is_hung_up(twilio: Twilio, inboxes: Inboxes) -> None:
     """A leg whose conference has ended is hung up; nothing is recorded, the conference tells of it."""
     answer = await twilio.post("/v1/voice/dial-action?call=c1&leg=customer-1", VOICE)
