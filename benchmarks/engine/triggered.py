@@ -4,37 +4,37 @@ One model for each machine, set to the state and triggered: the cheapest use of 
 call would cost more, because adding one walks the list of all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from transitions import Machine, MachineError
+from transitions import Machine, MachineError, Transition
 
 from engine.core import machines
-from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
-from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.table import Arc, Guard, Table
-from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
 from engine.core.turn import Turn
 
 
 class _Driven:
     """A machine with the one model through which it is triggered."""
 
-    def __init__(self, machine: Machine, guards: Mapping[str, Guard], effects: Mapping[str, object]) -> None:
+    def __init__(self, machine: Machine, table: Table) -> None:
         self.turn: Turn | None = None
         self.leg = ""
         self._taken = -1
-        model: Any = type("Model", (), {})()
-        for name, guard in guards.items():
-            setattr(model, name, self._asking(guard))
-        for name in effects:
-            setattr(model, name, _nothing)  # the core carries effects out itself, as it does with a table
-        machine.add_model(model, initial=machine.initial)
-        self._model = model
-        for event in machine.events.values():
-            for transitions in event.transitions.values():
+        self._model: Any = type("Model", (), {})()
+        for trigger, event in machine.events.items():
+            for source, transitions in event.transitions.items():
                 for number, transition in enumerate(transitions):
+                    self._define(transition, table[source, trigger][number])
                     transition.before.append(self._noting(number))
+        machine.add_model(self._model, initial=machine.initial)
+
+    def _define(self, transition: Transition, arc: Arc) -> None:
+        """What the transition names: its guards, and effects, which the core carries out itself as with a table."""
+        for condition, (guard, _) in zip(transition.conditions, arc.guards, strict=True):
+            setattr(self._model, str(condition.func), self._asking(guard))
+        for name in transition.after:
+            setattr(self._model, str(name), _nothing)
 
     def _noting(self, number: int) -> Callable[[], None]:
         def note() -> None:
@@ -69,13 +69,11 @@ def _nothing() -> None:
 
 def trigger_machines() -> None:
     """From now on, in this process, every lookup triggers a machine."""
-    by_table = {
-        id(machines.LEG_TABLE): _Driven(machines.LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS),
-        id(machines.CALL_TABLE): _Driven(machines.CALL_MACHINE, CALL_GUARDS, CALL_EFFECTS),
-        id(machines.TRANSFER_TABLE): _Driven(machines.TRANSFER_MACHINE, TRANSFER_GUARDS, TRANSFER_EFFECTS),
-    }
+    known = vars(machines)
+    names = [name.removesuffix("_MACHINE") for name in known if name.endswith("_MACHINE")]
+    driven = {id(known[f"{name}_TABLE"]): _Driven(known[f"{name}_MACHINE"], known[f"{name}_TABLE"]) for name in names}
 
     def choose(table: Table, turn: Turn, state: str, trigger: str, leg: str) -> Arc | None:
-        return by_table[id(table)].choose(table, turn, state, trigger, leg)
+        return driven[id(table)].choose(table, turn, state, trigger, leg)
 
-    vars(machines)["choose"] = choose
+    known["choose"] = choose
