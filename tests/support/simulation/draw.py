@@ -1,0 +1,176 @@
+"""From a seed to a plan. Small plans are as frequent as large ones: most bugs need few calls and few faults."""
+
+from random import Random
+
+from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
+
+_SPAN_S = 30.0
+"""Calls begin and faults happen within this time."""
+
+_LOG_EFFECTS = (
+    Effect.REFUSED, Effect.LOST_ACK, Effect.LOST_ACK, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER,
+    Effect.CRASH_AFTER, Effect.PAUSE_BEFORE, Effect.PAUSE_AFTER, Effect.TWICE,
+)  # fmt: skip
+_LOG_PLACES = (
+    ("publish", "call.inbox"), ("publish", "call.inbox"), ("publish", "call.actions"), ("publish", "call.events"),
+    ("append", "call.state"), ("append", "call.state"), ("append", "call.ledger"), ("append", "call.ledger"),
+    ("claim", "call.state"), ("claim", "call.ledger"),
+)  # fmt: skip
+_REST_EFFECTS = (
+    Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER, Effect.CRASH_AFTER, Effect.PAUSE_BEFORE,
+    Effect.PAUSE_AFTER, Effect.LIMITED, Effect.UNAVAILABLE, Effect.ERROR_AFTER, Effect.RESET_AFTER, Effect.TIMEOUT,
+    Effect.TIMEOUT_AFTER,
+)  # fmt: skip
+_CALLBACK_EFFECTS = (Effect.LOST, Effect.TWICE, Effect.DELAY)
+_NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.REJOIN, Effect.DRAIN)
+_TARGETS = 5
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed."""
+    rng = Random(f"plan-{seed}")  # noqa: S311 - not for secrets
+    calls = tuple(_call(rng, number) for number in range(rng.choice((1, 1, 2, 2, 3, 4, 6))))
+    nodes = rng.choice((1, 2, 2, 3))
+    return Plan(
+        seed=seed,
+        partitions=rng.choice((1, 2, 3)),
+        nodes=nodes,
+        split=rng.random() < 0.5,
+        calls=calls,
+        faults=tuple(_fault(rng, nodes) for _ in range(_fault_count(rng))),
+        fences_alone=rng.random() < 0.5,
+        forgets=rng.random() < 0.1,
+        policy=_policy(rng),
+    )
+
+
+def _fault_count(rng: Random) -> int:
+    return rng.choice((0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10))
+
+
+def _policy(rng: Random) -> dict[str, object]:
+    policy: dict[str, object] = {"ring_timeout_s": 10}
+    if rng.random() < 0.2:
+        policy["orphan_grace_s"] = rng.choice((1, 5))
+    if rng.random() < 0.15:
+        policy["wrap_up_s"] = 5
+    if rng.random() < 0.15:
+        policy["max_wait_s"] = 15
+    if rng.random() < 0.1:
+        policy["customer_left"] = "keep_agents"
+    if rng.random() < 0.1:
+        policy.update(hold_max_s=4, hold_max=rng.choice(("alert", "resume")))
+    return policy
+
+
+# Calls
+
+
+def _call(rng: Random, number: int) -> CallPlan:
+    begins = rng.choice((Begins.INBOUND, Begins.INBOUND, Begins.INBOUND, Begins.BROWSER, Begins.DIAL))
+    people = tuple(_person(rng, address_of(number, place), place) for place in range(_TARGETS))
+    return CallPlan(
+        number=number,
+        begins=begins,
+        at_s=round(rng.uniform(0.0, _SPAN_S / 3), 3),
+        people=people,
+        commands=tuple(_commands(rng, number, begins)),
+        talks_s=round(rng.uniform(0.5, _SPAN_S), 3) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def address_of(number: int, place: int) -> str:
+    """The Twilio address of the person at `place` among those of a call: agents' browsers, then phones."""
+    return f"client:p{number}x{place}" if place in {0, 2, 4} else f"+1555{number:03d}{place:04d}"
+
+
+def target_of(number: int, place: int) -> str:
+    """The same as commands name it."""
+    address = address_of(number, place)
+    return address if address.startswith("client:") else f"phone:{address}"
+
+
+def _person(rng: Random, address: str, place: int) -> Person:
+    picks = Picks.ANSWERS
+    if rng.random() < (0.1 if place == 0 else 0.35):
+        picks = rng.choice([picks for picks in Picks if picks is not Picks.ANSWERS])
+    talks_s = round(rng.uniform(0.1, 15.0), 3) if rng.random() < 0.3 else 0.0
+    return Person(address, picks, round(rng.uniform(0.05, 4.0), 3), talks_s)
+
+
+def _commands(rng: Random, number: int, begins: Begins) -> list[Said]:
+    said: list[Said] = []
+    if begins is Begins.INBOUND:
+        said.append(_said(rng, "call.connect", {"to": target_of(number, 0)}))
+    for _ in range(rng.choice((0, 1, 2, 3, 4, 6))):
+        said.extend(_topic(rng, number))
+    if rng.random() < 0.3:
+        said.append(_said(rng, "call.end"))
+    return said
+
+
+def _said(rng: Random, name: str, data: dict[str, object] | None = None) -> Said:
+    after_s = round(rng.choice((rng.uniform(0.0, 0.3), rng.uniform(0.3, 6.0))), 3)
+    return Said(after_s, name, data or {}, times=1 if rng.random() < 0.9 else rng.choice((2, 3)))
+
+
+def _topic(rng: Random, number: int) -> list[Said]:
+    match rng.choice(("hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect")):
+        case "hold":
+            return [_said(rng, "call.hold"), _said(rng, "call.resume")][: rng.choice((1, 2))]
+        case "mute":
+            leg = rng.choice(("agent", "customer"))
+            return [_said(rng, "call.mute", {"leg": leg}), _said(rng, "call.unmute", {"leg": leg})]
+        case "cold":
+            return [_said(rng, "call.transfer", _transfer(rng, number, "cold")), *_steering(rng, ("transfer.cancel",))]
+        case "warm":
+            mode = rng.choice(("warm", "warm", "consult"))
+            steps = ("transfer.swap", "transfer.merge", "transfer.complete", "transfer.complete", "transfer.cancel")
+            return [_said(rng, "call.transfer", _transfer(rng, number, mode)), *_steering(rng, steps)]
+        case "add":
+            return [_said(rng, "call.add", {"to": target_of(number, 3)})]
+        case "remove":
+            return [_said(rng, "call.remove", {"leg": rng.choice(("agent", "third", "agent-1"))})]
+        case "announce":
+            return [_said(rng, "call.announce", {"say": "Good day"})]
+        case _:
+            return [_said(rng, "call.connect", {"to": target_of(number, rng.choice((0, 4)))})]
+
+
+def _transfer(rng: Random, number: int, mode: str) -> dict[str, object]:
+    places = rng.sample((1, 2, 3), k=rng.choice((1, 1, 2)))
+    data: dict[str, object] = {"mode": mode, "targets": [target_of(number, place) for place in places]}
+    data["ring_timeout_s"] = rng.choice((5, 10))
+    if rng.random() < 0.5:
+        data["release"] = rng.choice(("now", "on_ring", "on_answer"))
+    if rng.random() < 0.4:
+        data["on_failure"] = {"default": rng.choice(("return", "recall", "announce_end"))}
+    return data
+
+
+def _steering(rng: Random, names: tuple[str, ...]) -> list[Said]:
+    return [_said(rng, rng.choice(names)) for _ in range(rng.choice((0, 1, 1, 2)))]
+
+
+# Faults
+
+
+def _fault(rng: Random, nodes: int) -> Fault:
+    kind = rng.choice((Where.LOG, Where.LOG, Where.REST, Where.REST, Where.CALLBACK, Where.NODE))
+    seconds = round(rng.choice((rng.uniform(0.1, 2.0), rng.uniform(2.0, 14.0))), 3)
+    match kind:
+        case Where.LOG:
+            on, topic = rng.choice(_LOG_PLACES)
+            return Fault(kind, rng.choice(_LOG_EFFECTS), _nth(rng), seconds=seconds, on=on, topic=topic)
+        case Where.REST:
+            return Fault(kind, rng.choice(_REST_EFFECTS), _nth(rng), seconds=seconds)
+        case Where.CALLBACK:
+            return Fault(kind, rng.choice(_CALLBACK_EFFECTS), _nth(rng), seconds=seconds)
+        case Where.NODE:
+            at_s = round(rng.uniform(0.0, _SPAN_S), 3)
+            effect = rng.choice(_NODE_EFFECTS)
+            return Fault(kind, effect, at_s=at_s, seconds=seconds, node=rng.randrange(max(nodes * 3, 1)))
+
+
+def _nth(rng: Random) -> int:
+    return 1 + int(rng.expovariate(1 / 8))

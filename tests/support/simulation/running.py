@@ -1,0 +1,149 @@
+"""Running a plan from the first call to silence, in a loop and a context of its own."""
+
+import asyncio
+import contextlib
+import gc
+from contextvars import copy_context
+from hashlib import blake2b
+
+from schemas.codec import decode_state
+from schemas.records import Inbox
+from schemas.state import Call, CallState
+from schemas.topics import Topic
+from simulation.loop import SimLoop
+from simulation.plan import Plan
+from simulation.seams import seams
+from simulation.world import WORLD, World
+
+_HEAL_S = 30.0
+_REAP_S = 1300.0
+_SETTLE_S = 90.0
+_STEP_S = 10.0
+
+__all__ = ["Call", "Inbox", "Run", "carry_out"]
+
+
+class Run:
+    """What a run has left behind, to be judged."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.lag_after_healing: dict[str, int] = {}
+        self.stuck = ""
+        """Why the run did not come to its end, if it did not."""
+
+    def digest(self) -> str:
+        """What has happened, in a word: two runs of one plan have the same."""
+        hashed = blake2b(digest_size=16)
+        for line in self.world.lines:
+            hashed.update(line.encode())
+        for topic in Topic:
+            for partition in range(self.world.plan.partitions):
+                for record in self.world.log.records(topic, partition):
+                    hashed.update(b"%d %d %r" % (record.offset, record.timestamp_ms, record.value))
+        return hashed.hexdigest()
+
+
+def carry_out(plan: Plan) -> Run:
+    """Carry a plan out."""
+    return copy_context().run(_carry_out, plan)
+
+
+def _carry_out(plan: Plan) -> Run:
+    collecting = gc.isenabled()
+    gc.disable()
+    loop = SimLoop()
+    world = World(plan, loop)
+    WORLD.set(world)
+    run = Run(world)
+    try:
+        with seams(world.logged):
+            try:
+                loop.run_until_complete(_live(run))
+            except Exception as error:  # noqa: BLE001 - a run that breaks is a finding
+                run.stuck = f"{type(error).__name__}: {error}"
+            _close(world)
+    finally:
+        if collecting:
+            gc.enable()
+    return run
+
+
+async def _live(run: Run) -> None:
+    world = run.world
+    await world.run()
+    _stop_faults(world)
+    await asyncio.sleep(_HEAL_S)
+    run.lag_after_healing = lag_of(world)
+    await _quiet(world, _REAP_S if _may_have_lost(world) else _SETTLE_S)
+    world.trace("everybody goes home")
+    for line in list(world.phones.lines.values()):
+        world.phones.hang_up(line)
+    await _quiet(world, _REAP_S, until_ended=True)
+    await asyncio.sleep(_STEP_S)
+
+
+def _stop_faults(world: World) -> None:
+    world.trace("no more faults")
+    world.script.armed = False
+    for node in world.nodes:
+        process = node.process
+        if process is not None and process.paused:
+            world.wake(process)
+        node.start()
+
+
+def _may_have_lost(world: World) -> bool:
+    return any(callback.lost for callback in world.network.callbacks)
+
+
+async def _quiet(world: World, seconds: float, *, until_ended: bool = False) -> None:
+    """Let time pass; shorter when there is nothing left that it could bring."""
+    loop = world.loop
+    end = loop.time() + seconds
+    while loop.time() < end:
+        await asyncio.sleep(_STEP_S)
+        if until_ended and all(call.state is CallState.ENDED and not call.pending for call in calls_of(world)):
+            return
+
+
+def calls_of(world: World) -> list[Call]:
+    """Every call as its last state record has it."""
+    last: dict[bytes, bytes | None] = {}
+    for partition in range(world.plan.partitions):
+        for record in world.log.records(Topic.STATE, partition):
+            if record.key is not None and not record.key.startswith(b"~"):
+                last[record.key] = record.value
+    found = (decode_state(value).call for value in last.values() if value is not None)
+    return [call for call in found if isinstance(call, Call)]
+
+
+def lag_of(world: World) -> dict[str, int]:
+    """Records that nobody has dealt with, by partition of inbox and commands."""
+    behind: dict[str, int] = {}
+    for partition in range(world.plan.partitions):
+        owner = world.live.get(partition)
+        covered = owner.covered() if owner is not None else None
+        left = len(world.log.records(Topic.INBOX, partition)) - (covered or 0)
+        if left:
+            behind[f"inbox[{partition}]"] = left
+    return behind
+
+
+def _close(world: World) -> None:
+    """End every task, so that nothing of this run is left for the next one."""
+    loop = world.loop
+    for node in world.nodes:
+        if node.process is not None:
+            node.process.kill()
+    with contextlib.suppress(Exception):
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(_gone(tasks))
+    loop.close()
+
+
+async def _gone(tasks: "set[asyncio.Task[object]]") -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=5.0)
