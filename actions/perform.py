@@ -7,6 +7,7 @@ intent is durable before every request, and the deadline and the ownership are c
 from collections.abc import Awaitable, Callable
 
 import msgspec
+import structlog
 
 from actions.account import TwilioAccount
 from actions.effect import Effect
@@ -27,8 +28,11 @@ from actions.pause import Pauses
 from actions.reconcile import Found, Missing, Reconciler
 from actions.twilio import carry_out
 from actions.verbs.end_conference import empty_conference
+from actions.verbs.hang_up import hung_up
 from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, EndConference, OnDoubt, StartRecording
 from schemas.records import ActionOutcome, Observation
+
+_log = structlog.get_logger(__name__)
 
 ONCE = (CreateParticipant, CreateCall, StartRecording)
 """What must not be repeated blindly."""
@@ -156,7 +160,20 @@ class Performance:
         if emptying and isinstance(verdict, NotStarted):  # even its legs are refused: say so rather than go in circles
             return Failed(reason="wrong_state", status=verdict.status, code=verdict.code)
         self._may_have_happened |= isinstance(verdict, Retry) and verdict.sent
+        if isinstance(verdict, Done) and self._effect is not None and now + self._effect.queued_ms > action.deadline:
+            return await self._called_off(verdict, self._effect)
         return verdict
+
+    async def _called_off(self, done: Done, effect: Effect) -> Verdict:
+        """A call that Twilio would only begin after the deadline is taken out of its queue (reliability.md 3.1)."""
+        if effect.call_sid is None or not effect.queued_ms:
+            return done
+        _log.warning("action.queued_too_long", action=self._action.id, queued_ms=effect.queued_ms)
+        try:
+            await hung_up(self._account, effect.call_sid)
+        except RequestFailedError:
+            return done  # it is in the queue, and the engine's own timers will end it
+        return Failed(reason="capacity", status=done.status)
 
     async def _again(self, verdict: Retry) -> Verdict | Ending:
         if verdict.not_before_ms > self._action.deadline:

@@ -6,7 +6,7 @@ from actions.account import TwilioAccount
 from actions.effect import Effect
 from actions.heard import Answer, RequestFailedError
 from actions.transport import asked
-from actions.verbs.create_participant import caller_id_of
+from actions.verbs.create_participant import caller_id_of, milliseconds
 from schemas.actions import CreateCall
 from schemas.routes import CALL_EVENTS
 
@@ -32,4 +32,4 @@ async def create_call(account: TwilioAccount, action: CreateCall) -> Effect:
     )
     if not call.sid:
         raise RequestFailedError("calls.create", Answer(status=answer.status, readable=False))
-    return Effect(answer=answer, call_sid=call.sid)
+    return Effect(answer=answer, call_sid=call.sid, queued_ms=milliseconds(call.queue_time))

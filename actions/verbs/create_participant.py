@@ -50,7 +50,17 @@ async def create_participant(account: TwilioAccount, action: CreateParticipant) 
         raise RequestFailedError("participants.create", Answer(status=answer.status, readable=False))
     if participant.label != action.leg:  # seen in the field: twilio-facts.md 7, 6
         _log.warning("action.label_not_applied", call_id=action.call_id, action=action.id, leg=action.leg)
-    return Effect(answer=answer, call_sid=participant.call_sid, conference_sid=participant.conference_sid)
+    return Effect(
+        answer=answer,
+        call_sid=participant.call_sid,
+        conference_sid=participant.conference_sid,
+        queued_ms=milliseconds(participant.queue_time),
+    )
+
+
+def milliseconds(queue_time: str | None) -> int:
+    """Twilio's `queue_time`, which is text or null."""
+    return int(queue_time) if queue_time and queue_time.isdecimal() else 0
 
 
 def caller_id_of(account: TwilioAccount, wanted: str, to: str) -> str:

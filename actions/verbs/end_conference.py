@@ -5,6 +5,7 @@ from actions.effect import Effect
 from actions.heard import Answer, RequestFailedError
 from actions.outcome import Done, Verb, judge
 from actions.transport import asked
+from actions.verbs.hang_up import hung_up
 from schemas.actions import EndConference
 
 
@@ -31,10 +32,9 @@ async def empty_conference(account: TwilioAccount, action: EndConference) -> Eff
 
 async def _hung_up(account: TwilioAccount, action_id: str, sid: str) -> Answer:
     try:
-        _, answer = await asked("calls.update", account.client.calls(sid).update_async(status="completed"))
+        return await hung_up(account, sid)
     except RequestFailedError as error:
         verdict = judge(Verb.HANG_UP, error.heard, attempt=1, now_ms=0, action_id=action_id)
         if isinstance(verdict, Done) and isinstance(error.heard, Answer):
             return error.heard
         raise
-    return answer

@@ -234,6 +234,25 @@ async def test_an_unknown_account_fails(twilio: FakeTwilio) -> None:
     assert twilio.requests == []
 
 
+@pytest.mark.parametrize(
+    ("queue_time", "outcome", "reason"),
+    [("1000", ActionOutcome.DONE, None), ("60000", ActionOutcome.FAILED, "capacity"), (None, ActionOutcome.DONE, None)],
+)
+async def test_a_call_that_would_ring_after_its_deadline_is_called_off(
+    twilio: FakeTwilio, queue_time: str | None, outcome: ActionOutcome, reason: str | None
+) -> None:
+    """Twilio queues calls above the account's rate: one whose turn comes too late is taken out again."""
+    twilio.on("POST", ROOM_1, Reply(201, participant(CALL_1, "target-1") | {"queue_time": queue_time}))
+    twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1, "canceled")))
+    async with bench(config_for(twilio.url)) as at:
+        worker = await at.take()
+        await at.do(worker, dial())
+        (report,) = await at.reports(1)
+        await worker.release()
+    assert (report.outcome, report.reason) == (outcome, reason)
+    assert len(twilio.sent("POST", call_path(CALL_1))) == (outcome is ActionOutcome.FAILED)
+
+
 async def test_one_line_and_the_figures_of_each_action(twilio: FakeTwilio) -> None:
     """Each action leaves one canonical line and is counted once, however often it is repeated."""
     twilio.on("POST", call_path(CALL_1), Reply(200, call(CALL_1), {"Twilio-Request-Id": "RQ1"}))
