@@ -37,6 +37,9 @@ AVAILABLE: dict[str, frozenset[str]] = {
     "customer_left": ANY,
     "wrap_up_s": ANY,
     "machine": frozenset({"off", "hang_up"}),
+    "recording": ANY,
+    "max_pause_s": ANY,
+    "supervision": ANY,
 }
 """What the engine honours: key to the kinds of value. A key that is not here must keep its default."""
 
@@ -136,7 +139,7 @@ RULES: dict[str, _Rule] = {
     "wait_audio": _AUDIO,
     "hold_audio": _AUDIO,
     "whisper": _AUDIO,
-    "ring_timeout_s": _seconds(1, 600),
+    "ring_timeout_s": _seconds(5, 600),
     "hold_reminder_s": _seconds(0),
     "hold_max_s": _seconds(0),
     "hold_max": _word("alert", "resume", "requeue", "voicemail"),

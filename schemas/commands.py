@@ -15,7 +15,7 @@ from schemas.targets import TargetText
 TYPE_PREFIX = "cordboard.command."
 TYPE_SUFFIX = ".v1"
 
-Seconds = Annotated[int, Meta(ge=1, le=600)]
+Seconds = Annotated[int, Meta(ge=5, le=600)]
 Minutes = Annotated[int, Meta(ge=1, le=86_400)]
 LegName = Annotated[
     str,

@@ -260,11 +260,19 @@ def arrive(turn: Turn, leg_id: str, seen: Flags) -> None:
 def seen_flags(turn: Turn, leg: Leg, form: ConferenceEvent) -> Flags:
     """The switches that an event shows; those that it does not name stay as known."""
     known = leg.observed
-    coached = turn.by_sid(form.call_sid_to_coach)
-    coaching = (coached.leg if coached is not None else known.coaching) if form.coaching is not False else None
     return Flags(
         hold=known.hold if form.hold is None else form.hold,
         muted=known.muted if form.muted is None else form.muted,
-        coaching=coaching,
+        coaching=_coaching(turn, leg, form),
         end_on_exit=known.end_on_exit if form.end_conference_on_exit is None else form.end_conference_on_exit,
     )
+
+
+def _coaching(turn: Turn, leg: Leg, form: ConferenceEvent) -> str | None:
+    """Whom the leg coaches. Twilio's events may say that it coaches, not whom: then it is whom we asked for."""
+    if form.coaching is None:
+        return leg.observed.coaching
+    coached = turn.by_sid(form.call_sid_to_coach)
+    if not form.coaching or coached is not None:
+        return coached.leg if form.coaching and coached is not None else None
+    return leg.desired.coaching or leg.observed.coaching

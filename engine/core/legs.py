@@ -156,7 +156,7 @@ def close(turn: Turn, leg_id: str) -> None:
 
 def _tell_transfer(turn: Turn, leg: Leg) -> None:
     transfer = turn.call.transfer
-    if transfer is None:
+    if transfer is None or (turn.call.room.ending and leg.role is not Role.CUSTOMER):
         return
     if leg.role is Role.CUSTOMER:
         turn.stimulate(TRANSFER, "customer_left", leg.leg)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from kafka_broker import KafkaBroker
 from stack import AGENT, OTHER, Call, Stack
 

@@ -57,6 +57,10 @@ class Service:
             )
         return self
 
+    def set(self, name: str, value: str) -> None:
+        """Set an environment variable for the next start."""
+        self._env[name] = value
+
     def kill(self) -> None:
         """-9: nothing is said, nothing is finished."""
         if self._process is not None:
@@ -105,9 +109,12 @@ class Stack:
         self.commands = self.reads = ""
         self._session: aiohttp.ClientSession | None = None
 
-    def journal(self) -> Self:
-        """Everything in one process on the journal, the local Twilio beside it."""
+    def journal(self, policy: str = "") -> Self:
+        """Everything in one process on the journal, the local Twilio beside it; `policy` is the file's text."""
         run = self._service("run", ("run",), f"sqlite:{self.folder / 'journal.db'}")
+        if policy:
+            (self.folder / "policy.toml").write_text(policy)
+            run.set("CORDBOARD_POLICY_FILE", str(self.folder / "policy.toml"))
         self.commands = self.reads = run.ops
         self._service("emulator", ("emulator", "--bind", self.emulator.removeprefix("http://")), "sqlite:none.db")
         return self
@@ -204,6 +211,17 @@ class Stack:
         answer = await self.twilio("POST", "/calls", {"from": CALLER, "to": NUMBER})
         return Call(self, answer["call_sid"])
 
+    async def browser_dials(self, agent: str, number: str) -> "Call":
+        """An agent's browser calls a number through the TwiML application that leads to us."""
+        application = "AP" + "0" * 32
+        await self.twilio("PUT", f"/applications/{application}", {"voice_url": f"{self.ingress}/v1/voice/twiml"})
+        wanted = {"from": agent, "to": number, "application_sid": application, "parameters": {"To": number}}
+        return Call(self, (await self.twilio("POST", "/calls", wanted))["call_sid"])
+
+    async def hangs_up(self, call_sid: str) -> None:
+        """Somebody puts the phone down."""
+        await self.twilio("POST", f"/calls/{call_sid}/hangup")
+
     async def rest(self, method: str, path: str, **form: str) -> list[Json]:
         """The REST requests of a kind that the local Twilio has taken."""
         ledger = (await self.twilio("GET", "/rest"))["rest"]
@@ -253,6 +271,20 @@ class Call:
             return ((await self.view()).get("transfer") or {}).get("state") in states
 
         await until(f"the transfer to be {states}", there)
+
+    async def sid_of(self, leg: str) -> str:
+        """The CallSid of a leg."""
+        return next(str(item["call_sid"]) for item in (await self.view())["legs"] if item["leg"] == leg)
+
+    async def tells(self, name: str) -> Json:
+        """Wait for an event of a name; gives its data."""
+
+        async def told() -> Json | None:
+            wanted = f"cordboard.event.{name}.v1"
+            return next((event["data"] for event in await self.events() if event["type"] == wanted), None)
+
+        found: Json = await until(f"{name} of {self.call_id}", told)
+        return found
 
     async def leg_is(self, leg: str, *states: str) -> None:
         """Wait until a leg is in one of these states."""

@@ -30,6 +30,7 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "agent_failed", "source": RINGING, "dest": ENDED, "conditions": ["outbound", "nobody_coming"],
      "after": ["blame_agent", "tell_cancelled", "end"]},
     {"trigger": "agent_failed", "source": [RINGING, ORPHANED, *TALKING, TRANSFERRING, WRAP_UP], "dest": "="},
+    {"trigger": "agents_gone", "source": TALKING, "dest": "=", "conditions": ["ending"]},
     {"trigger": "agents_gone", "source": TALKING, "dest": ORPHANED, "after": ["end_hold", "comfort_orphan"]},
     {"trigger": "agents_gone", "source": RINGING, "dest": ENDED, "conditions": ["outbound"],
      "after": ["blame_agent", "tell_cancelled", "end"]},

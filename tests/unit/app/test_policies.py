@@ -84,7 +84,7 @@ def test_a_single_target_is_a_route(tmp_path: Path) -> None:
         ("colour = 1", "colour = 1 is unknown: allowed are route,"),
         ('max_wait_s = "long"', 'max_wait_s = "long": allowed is whole seconds, 0 to 86400'),
         ("max_wait_s = true", "max_wait_s = True: allowed is whole seconds"),
-        ("ring_timeout_s = 0", "ring_timeout_s = 0: allowed is whole seconds, 1 to 600"),
+        ("ring_timeout_s = 0", "ring_timeout_s = 0: allowed is whole seconds, 5 to 600"),
         ('route = "alice"', 'allowed is "wait", a list of targets'),
         ("route = []", 'allowed is "wait", a list of targets'),
         ('route = ["client:a", "queue:b"]', 'allowed is "wait", a list of targets'),

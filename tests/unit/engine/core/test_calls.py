@@ -198,6 +198,16 @@ class TestEnding:
         assert story.outcome() == ("applied", None)
         assert story.state.reason == "done"
 
+    def test_the_end_that_we_asked_for_is_no_reason_to_comfort_anybody(self) -> None:
+        """The agent's leave comes before the rest: nobody is held or recalled for it."""
+        story = connected().command("call.end")
+        before = len(story.asked())
+
+        story.leaves("agent-1", "conference_ended_via_api")
+
+        assert len(story.asked()) == before
+        assert "call.orphaned" not in story.events()
+
     def test_end_takes_the_legs_where_the_room_has_not_started(self) -> None:
         """Twilio refuses to end a conference of one."""
         story = Story().inbound().joins("customer-1").command("call.end")
