@@ -1,6 +1,7 @@
 """The in-memory log's own side: scripted faults, its clock, zombies, and deleted records."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -9,10 +10,12 @@ import pytest
 from cordboard.errors import AppendFailedError, FencedError, LogUnavailableError
 from cordboard.log.faults import Fault, Operation, Point
 from cordboard.log.memory import MemoryLog
-from cordboard.log.port import PositionLostError
+from cordboard.log.port import PositionLostError, Record
 from log_harness import (
+    QUICK,
     Applied,
     Journal,
+    Ledger,
     Notes,
     entry,
     eventually,
@@ -212,3 +215,40 @@ async def test_an_owner_survives_every_single_fault() -> None:
         applied = [a.value for a in await state_of(log, partition)]
         assert applied == [b"%d" % n for n in range(partition, sent, 2)]
     assert len(log.faults.struck) >= len(script)
+
+
+async def test_what_the_state_covers_is_not_handed_over_again(log: MemoryLog) -> None:
+    """Where the committed offset lags behind the state, the state decides where feeding begins."""
+    await log.publish(Topic.INBOX, [entry(0, b"a"), entry(0, b"b")])
+    async with owning(log, first := Journal()):
+        await eventually(lambda: len(first.handled) == 2, "both handled")
+    await log.save_committed("engine", Topic.INBOX, {0: 0})
+    await log.publish(Topic.INBOX, (entry(0, b"c"),))
+
+    second = Journal()
+    given: list[int] = []
+
+    async def note(ledger: Ledger, records: Sequence[Record]) -> None:
+        del ledger
+        given.extend(r.offset for r in records)
+
+    second.before_handle = note  # type: ignore[method-assign]
+    async with owning(log, second, name="engine-2"):
+        await eventually(lambda: second.values() == [b"c"], "the new one handled")
+    assert given == [2]
+
+
+async def test_without_a_fresh_heartbeat_nothing_is_claimed_anew(log: MemoryLog) -> None:
+    """After a failed append, an owner that the group has lost keeps its hands off until the group says otherwise."""
+    group = log.group("engine", Topic.INBOX)
+    async with owning(log, journal := Journal()) as owner:
+        await eventually(is_live(owner, (0, 1)), "live")
+        (member,) = group.members
+        await group.evict(member)
+        log.faults.add(Fault(Operation.APPEND))
+        await log.publish(Topic.INBOX, (entry(0, b"x"),))
+        await eventually(lambda: [p for p, _ in owner.status().failed] == [0], "the append has failed")
+        await asyncio.sleep(QUICK.retry_max_s)  # the longest back-off: a wrong claim would be there by now
+        assert [p for p, _ in journal.claims].count(0) == 1
+        await group.rejoin(member)
+        await eventually(lambda: b"x" in journal.values(), "applied after a new assignment")
