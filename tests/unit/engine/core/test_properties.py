@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,11 +11,14 @@ from calling import AGENT, OTHER, Story, connected
 from engine.core.effects import Ignore, Reply, RequestAction
 from engine.core.turn import TALKING_ROLES
 from schemas.actions import CreateParticipant
-from schemas.records import ActionOutcome, ActionReport, Inbox, ParticipantSeen
-from schemas.state import LIVE_LEG_STATES, CallState, LegState
+from schemas.policy import Policy, SupervisionRights
+from schemas.records import ActionOutcome, ActionReport, Inbox, ParticipantSeen, Webhook
+from schemas.state import LIVE_LEG_STATES, CallState, LegState, Role
+from schemas.webhooks import Source
+from supervising import LEAD, supervised, with_second_agent
 
 Happening = Callable[[Story], Any]
-LEGS = ("customer-1", "agent-1", "agent-2", "target-1", "target-2", "third-1")
+LEGS = ("customer-1", "agent-1", "agent-2", "target-1", "target-2", "third-1", "supervisor-1", "supervisor-2")
 STATUSES = ("initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled")
 SWITCHES = (("hold", "Hold"), ("mute", "Muted"), ("modify", "EndConferenceOnExit"))
 COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -29,8 +33,27 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("call.transfer", {"mode": "cold", "targets": [OTHER], "release": "on_ring"}),
     ("transfer.cancel", {}),
     ("call.announce", {"say": "Hello"}),
+    ("call.supervise", {"mode": "monitor", "supervisor": LEAD}),
+    ("call.supervise", {"mode": "coach", "supervisor": "client:second", "coach": "agent-1"}),
+    ("supervision.switch", {"supervisor": "supervisor-1", "mode": "coach"}),
+    ("supervision.switch", {"supervisor": "supervisor-1", "mode": "barge"}),
+    ("supervision.switch", {"supervisor": "supervisor-2", "mode": "monitor"}),
+    ("supervision.leave", {"supervisor": "supervisor-1"}),
+    ("supervision.takeover", {"supervisor": "supervisor-1"}),
+    ("recording.start", {}),
+    ("recording.pause", {"max_pause_s": 5}),
+    ("recording.resume", {}),
+    ("recording.stop", {}),
     ("call.end", {}),
 )
+KINDS = (
+    "progress", "join", "leave", "switch", "command", "report", "look", "time", "room", "again", "recording",
+    "coaching",
+)  # fmt: skip
+RECORDING_SIDS = ("RE" + "0" * 31 + "1", "RE" + "0" * 31 + "2")
+RECORDING_STATUSES = ("in-progress", "completed", "absent", "failed", "paused")
+FOLLOWING = Policy(recording="from_start", supervision=SupervisionRights(follow=True))
+SHOWN = ("in-progress", "paused", "stopped", None)
 
 
 def _joined_before(story: Story, leg: str) -> bool:
@@ -43,12 +66,10 @@ def _about(leg: str, happening: Happening) -> Happening:
 
 
 @st.composite
-def happenings(draw: st.DrawFn) -> Happening:  # noqa: PLR0911 - one kind a branch
+def happenings(draw: st.DrawFn) -> Happening:  # noqa: C901, PLR0911 - one kind a branch
     """One thing that can happen to a call."""
     leg = draw(st.sampled_from(LEGS))
-    kind = draw(
-        st.sampled_from(("progress", "join", "leave", "switch", "command", "report", "look", "time", "room", "again"))
-    )
+    kind = draw(st.sampled_from(KINDS))
     match kind:
         case "progress":
             status = draw(st.sampled_from(STATUSES))
@@ -66,14 +87,20 @@ def happenings(draw: st.DrawFn) -> Happening:  # noqa: PLR0911 - one kind a bran
             return lambda story: story.command(name, **data)
         case "report":
             position, outcome = draw(st.integers(0, 5)), draw(st.sampled_from(ActionOutcome))
-            found = draw(st.sampled_from((None, 404)))
-            return lambda story: _report(story, position, outcome, found)
+            found, shown = draw(st.sampled_from((None, 404))), draw(st.sampled_from(SHOWN))
+            return lambda story: _report(story, position, outcome, found, shown)
         case "look":
             seen = draw(st.lists(st.sampled_from(LEGS), unique=True))
             return lambda story: _look(story, seen)
         case "time":
             seconds = draw(st.sampled_from((1, 6, 20, 40, 400)))
             return lambda story: story.after(seconds)
+        case "recording":
+            recorded = draw(st.sampled_from(RECORDING_SIDS)), draw(st.sampled_from(RECORDING_STATUSES))
+            return lambda story: _records(story, *recorded)
+        case "coaching":
+            coached = draw(st.sampled_from((None, "agent-1", "agent-2")))
+            return _about(leg, lambda story: _coaches(story, leg, coached))
         case "room":
             ending = draw(st.sampled_from(("last-participant-left", "conference-ended-via-api")))
             return lambda story: story.room_ends(ending) if story.call is not None else None
@@ -82,14 +109,29 @@ def happenings(draw: st.DrawFn) -> Happening:  # noqa: PLR0911 - one kind a bran
             return lambda story: story.give(story.records[position % len(story.records)])
 
 
-def _report(story: Story, position: int, outcome: ActionOutcome, status: int | None) -> None:
+def _records(story: Story, sid: str, status: str) -> None:
+    action = story.state.recording.request if story.call is not None else None
+    params = {"RecordingSid": sid, "RecordingStatus": status}
+    story.give(
+        Webhook(f"recording.{sid}.{status}", story.call_id, story.at, Source.RECORDING,
+                msgspec.Raw(msgspec.json.encode(params)), action=action)
+    )  # fmt: skip
+
+
+def _coaches(story: Story, leg: str, coached: str | None) -> None:
+    about = {"CallSidToCoach": story.sid_of(coached)} if coached else {}
+    flags = {"Muted": str(coached is None).lower(), "Coaching": str(coached is not None).lower()}
+    story.conference("participant-modify", leg, **{**flags, **about})
+
+
+def _report(story: Story, position: int, outcome: ActionOutcome, status: int | None, shown: str | None) -> None:
     pending = story.state.pending if story.call is not None else ()
     if pending:
         action = pending[position % len(pending)].action
         call_sid = story.sid_of(action.leg or "") if isinstance(action, CreateParticipant) else None
         story.give(
             ActionReport(f"report.{action.id}.{outcome}", story.call_id, story.at, action.id, "any", outcome,
-                         leg=action.leg, status=status, call_sid=call_sid)
+                         leg=action.leg, status=status, call_sid=call_sid, recording_status=shown)
         )  # fmt: skip
 
 
@@ -117,6 +159,7 @@ def sound(story: Story) -> None:
     if call.state is CallState.ENDED:
         assert not [item for item in call.open if item.action is None], "a command outlives its call"
     else:
+        audible(story)
         assert call.timers, "nothing would ever wake this call"
         switches = [leg for leg in call.legs if leg.state is LegState.JOINED and leg.desired != leg.observed]
         assert not switches or {"confirm", "unconfirmed"} & set(call.timers), "a switch nobody confirms"
@@ -125,12 +168,25 @@ def sound(story: Story) -> None:
             assert f"leg.{leg.leg}" in call.timers or leg.state is LegState.RINGING, f"nothing watches {leg.leg}"
 
 
+def audible(story: Story) -> None:
+    """Nobody is heard as a supervisor whose mode does not say so, unless a muting or a removal is on its way."""
+    for item in story.state.supervisions:
+        leg = story.leg(item.supervisor)
+        if leg.state is LegState.JOINED and leg.role is Role.SUPERVISOR and not leg.observed.muted:
+            assert item.state.value in {"coaching", "barged", "switching"}, f"heard while {item.state}"
+        if item.state.value == "switching":
+            assert f"supervision.{item.supervisor}" in story.state.timers, "a switch that nothing ends"
+        if item.state.value == "coaching":
+            assert leg.observed.coaching == item.coach, "heard by somebody else than the coached agent"
+
+
 @given(st.lists(happenings(), max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_nothing_that_happens_makes_the_step_raise_or_loop(many: list[Happening]) -> None:
     """Any facts, commands, reports and timers, repeated and out of order, leave a call that something will wake."""
     lives(Story().inbound(), many)
     lives(connected(), many)
+    lives(with_second_agent(supervised("coach", FOLLOWING, coach="agent-1")), many)
 
 
 @given(st.lists(happenings(), max_size=40))

@@ -276,7 +276,7 @@ def test_a_pause_limit_that_falls_due_during_a_stop_resumes_nothing() -> None:
 @pytest.mark.parametrize("before", ["starting", "on", "paused"])
 def test_twilio_ends_it_in_any_state(before: str, status: str, state: RecordingState) -> None:
     """Silent, too short, not to be encrypted, or at its end: the callback says so."""
-    story = {"starting": starting, "on": recording, "paused": paused}[before]()
+    story = starting() if before == "starting" else recording() if before == "on" else paused()
 
     told_by_twilio(story, status)
 
