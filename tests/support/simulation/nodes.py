@@ -96,7 +96,7 @@ class Node:
         self.kill(1.0)
 
     async def _run(self, process: Process, stop: asyncio.Event) -> None:
-        world, log = self._world, ProcessLog(self._world.log, process, self._world.loop)
+        world, log = self._world, ProcessLog(self._world.log, process, self._world.loop, self._world.assigned)
         async with AsyncExitStack() as stack:
             works = []
             if "edge" in self.roles:

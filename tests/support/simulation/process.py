@@ -5,7 +5,9 @@ What a process does to the outside goes through here, so that one that is dead d
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context, copy_context
 from types import TracebackType
@@ -70,7 +72,10 @@ async def _awaited(work: Awaitable[T]) -> T:
 class ProcessLog(Log):
     """The log as one process sees it."""
 
-    def __init__(self, log: MemoryLog, process: Process, loop: SimLoop) -> None:
+    def __init__(
+        self, log: MemoryLog, process: Process, loop: SimLoop, assigned: Counter[tuple[Topic, int]]
+    ) -> None:
+        self._assigned = assigned
         self._log = log
         self._process = process
         self._loop = loop
@@ -102,7 +107,7 @@ class ProcessLog(Log):
         self, group: str, topic: Topic, listener: AssignmentListener
     ) -> "AbstractAsyncContextManager[SimSubscription]":
         """See `Log`."""
-        guarded = _Listener(listener, self._process)
+        guarded = _Listener(listener, self._process, lambda partition: self._assigned.update([(topic, partition)]))
         subscription = SimSubscription(
             self._log.subscribe(group, topic, guarded), self._process, self._loop, (self._log, group, topic)
         )
@@ -147,14 +152,17 @@ class _Fenced(FencedPartition):
 class _Listener(AssignmentListener):
     """Tells a process of its assignments in its own context: a frozen one hears late, a dead one never."""
 
-    def __init__(self, inner: AssignmentListener, process: Process) -> None:
+    def __init__(self, inner: AssignmentListener, process: Process, count: Callable[[int], None]) -> None:
         self._inner = inner
         self._process = process
+        self._count = count
 
     async def on_revoked(self, partitions: Sequence[int]) -> None:
         await self._tell(self._inner.on_revoked(partitions))
 
     async def on_assigned(self, partitions: Sequence[int]) -> None:
+        for partition in partitions:
+            self._count(partition)
         await self._tell(self._inner.on_assigned(partitions))
 
     async def _tell(self, call: Any) -> None:  # noqa: ANN401 - a coroutine
@@ -228,3 +236,9 @@ class SimSubscription:
     def rejoin(self) -> None:
         """See `Subscription`."""
         self._loop.create_task(outside(self._loop, self.group.rejoin(self.inner.membership)))
+
+    async def evict(self) -> None:
+        """The group gives the partitions away, if this is still a member of it."""
+        if self.inner.membership in self.group.members:
+            with contextlib.suppress(ValueError):  # it has left while the group was busy
+                await self.group.evict(self.inner.membership)

@@ -5,12 +5,14 @@ import contextlib
 import gc
 from contextvars import copy_context
 from hashlib import blake2b
+from urllib.parse import parse_qs, urlsplit
 
 from schemas.codec import decode_state
 from schemas.records import Inbox
 from schemas.state import Call, CallState
 from schemas.topics import Topic
 from simulation.loop import SimLoop
+from simulation.phones import Line
 from simulation.plan import Plan
 from simulation.seams import seams
 from simulation.world import WORLD, World
@@ -23,12 +25,37 @@ _STEP_S = 10.0
 __all__ = ["Call", "Inbox", "Run", "carry_out"]
 
 
+class Agreed:
+    """What both sides showed when everything had healed and before everybody was sent home."""
+
+    def __init__(self, world: World) -> None:
+        self.calls = {call.call_id: call for call in calls_of(world)}
+        self.lines: dict[str, dict[str, str]] = {}
+        """By call, the lines that are not over: what each of them is."""
+        self.places: dict[str, dict[str, tuple[bool, bool, bool]]] = {}
+        """By room, who is in: hold, muted, end on exit."""
+        for line in world.phones.lines.values():
+            if not line.is_over:
+                label = line.place.label if line.place is not None else line.sid[-6:]
+                self.lines.setdefault(call_of_line(line), {})[line.sid] = f"{label} ({line.status})"
+        for room in world.phones.rooms.values():
+            if room.status != "completed":
+                shown = {place.label: (place.hold, place.muted, place.end_on_exit) for place in room.inside()}
+                self.places[room.name] = shown
+
+
+def call_of_line(line: Line) -> str:
+    """The call that a line at Twilio belongs to: its own SID for one that began a call."""
+    return parse_qs(urlsplit(line.status_url).query).get("call", [line.sid])[0]
+
+
 class Run:
     """What a run has left behind, to be judged."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.lag_after_healing: dict[str, int] = {}
+        self.agreed = Agreed(world)
         self.stuck = ""
         """Why the run did not come to its end, if it did not."""
 
@@ -76,6 +103,7 @@ async def _live(run: Run) -> None:
     await asyncio.sleep(_HEAL_S)
     run.lag_after_healing = lag_of(world)
     await _quiet(world, _REAP_S if _may_have_lost(world) else _SETTLE_S)
+    run.agreed = Agreed(world)
     world.trace("everybody goes home")
     for line in list(world.phones.lines.values()):
         world.phones.hang_up(line)

@@ -69,6 +69,8 @@ def seams(said: list[dict[str, Any]]) -> Iterator[None]:
 
     def collect(_: object, __: str, event: Any) -> Any:  # noqa: ANN401 - structlog's own shape
         said.append(dict(event))
+        if event["event"] == "call.transitioned":
+            WORLD.get().trace(f"call {event['call_id'][-4:]}: {event['from']} -> {event['to']} by {event['cause'][-60:]}")
         raise structlog.DropEvent
 
     structlog.configure(

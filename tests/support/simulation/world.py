@@ -5,8 +5,9 @@ silence. What must be true at the end of each is said in `invariants.py`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from schemas.actions import Action
 from schemas.commands import type_of
 from schemas.ids import dialled_call_id
 from schemas.topics import Topic
-from simulation.loop import EPOCH_S, KilledError, SimLoop
+from simulation.loop import CURRENT, EPOCH_S, KilledError, SimLoop
 from simulation.network import PUBLIC_URL, Network, UnsignedIngress
 from simulation.nodes import ALL, NUMBER, Node
 from simulation.phones import Phones
@@ -69,7 +70,8 @@ class World:
         self.lines: list[str] = []
         self.logged: list[dict[str, Any]] = []
         self.thrown_out: set[str] = set()
-        self.node_faults = 0
+        self.assigned: Counter[tuple[Topic, int]] = Counter()
+        """How often each partition was assigned to somebody."""
         self.nodes = self._make_nodes()
         self._striking: dict[object, Fault] = {}
 
@@ -113,8 +115,6 @@ class World:
         self.sent.append(Sent(self.loop.clock_ms(), action, process.name, doubtful))
 
     def _current(self) -> Process:
-        from simulation.loop import CURRENT  # noqa: PLC0415
-
         process = CURRENT.get()
         assert isinstance(process, Process)
         return process
@@ -150,8 +150,7 @@ class World:
         self.thrown_out.add(process.name)
         self.trace(f"the groups give up on {process.name}")
         for subscription in process.subscriptions:
-            if subscription.inner.membership in subscription.group.members:
-                self.outside(subscription.group.evict(subscription.inner.membership))
+            self.outside(subscription.evict())
 
     def rejoin(self, process: Process) -> None:
         """It asks for a new assignment."""
@@ -165,8 +164,6 @@ class World:
 
     async def _hook(self, on: Operation, point: Point, topic: Topic, partition: int) -> None:
         task = asyncio.current_task()
-        from simulation.loop import CURRENT  # noqa: PLC0415
-
         process = CURRENT.get()
         if not isinstance(process, Process):
             return
@@ -210,7 +207,6 @@ class World:
         process = node.process
         if process is None or process.dead:
             return
-        self.node_faults += 1
         self.script.struck.append(fault)
         match fault.effect:
             case Effect.KILL:
@@ -229,8 +225,6 @@ class World:
 
     async def run(self) -> None:
         """Carry the plan out."""
-        from contextvars import copy_context  # noqa: PLC0415
-
         self._base = copy_context()
         for node in self.nodes:
             node.start()

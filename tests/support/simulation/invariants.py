@@ -1,0 +1,277 @@
+"""What must be true of every run, whatever went wrong in it: the twelve invariants of reliability.md 5.3.
+
+Each is a function from the ledgers to what it finds wrong; the names say the number in the document. Those about
+Twilio's side are in `invariants_twilio.py`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from cordboard.log.port import Record
+from engine.core.config import CoreConfig
+from engine.core.step import Switchboard
+from ingress.webhooks import SOURCES
+from schemas.codec import encode
+from schemas.ids import timer_record_id
+from schemas.policy import Policies, Policy
+from schemas.records import ActionReport, TimerDue, Webhook
+from schemas.routes import Route
+from schemas.state import Call, CallState
+from schemas.topics import CLAIM_KEY, Topic
+from simulation.ledgers import Ledgers, StateEntry
+from simulation.nodes import NUMBER
+from simulation.phones import ACCOUNT
+from simulation.plan import Begins
+from simulation.world import CUSTOMER
+
+Wrong = Iterator[str]
+Invariant = Callable[[Ledgers], Wrong]
+
+_LATE_MS = 1_000
+_BROKEN = frozenset(
+    {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
+     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable",
+     "ownership.release_failed", "ownership.close_failed"}
+)  # fmt: skip
+
+
+def i01_acknowledged_is_kept(ledgers: Ledgers) -> Wrong:
+    """Every acknowledged webhook is in the inbox, or set aside with its bytes, and covered by the state."""
+    kept = {
+        (record.source, _form(msgspec.json.decode(record.params, type=dict[str, str])))
+        for records in ledgers.inbox
+        for record in records
+        if isinstance(record, Webhook)
+    }
+    aside = {_form(dict(parse_qsl((r.value or b"").decode()))) for r in ledgers.records(Topic.DEAD_LETTERS)}
+    for callback in ledgers.world.network.callbacks:
+        source = SOURCES.get(Route(callback.route))
+        form = _form(callback.form)
+        if callback.acked and source is not None and (source, form) not in kept and form not in aside:
+            yield f"acknowledged and not in the inbox: {callback.route} {_brief(callback.form)}"
+
+
+def i02_once_and_in_order(ledgers: Ledgers) -> Wrong:
+    """Versions of a call have no gap and no fork, offsets only grow, and no record id changes a call twice."""
+    for entries in ledgers.state:
+        versions: dict[bytes, int] = {}
+        offsets: dict[bytes, int] = {}
+        for entry in entries:
+            if entry.call is None or entry.envelope is None:
+                continue
+            before = versions.get(entry.key, 0)
+            if entry.call.version != before + 1:
+                yield f"{_tail(entry.key)}: version {before} is followed by {entry.call.version}"
+            if entry.envelope.in_off <= offsets.get(entry.key, -1):
+                yield f"{_tail(entry.key)}: offset {entry.envelope.in_off} is applied after {offsets[entry.key]}"
+            versions[entry.key], offsets[entry.key] = entry.call.version, entry.envelope.in_off
+    versions_of: dict[str, set[str]] = defaultdict(set)
+    for event in ledgers.events:
+        cause = event["data"].get("cause")
+        if cause is not None and not event["type"].endswith("fact.ignored.v1"):
+            versions_of[f"{event['subject']} {cause}"].add(event["id"].rpartition(".")[0])
+    for cause, made in versions_of.items():
+        if len(made) > 1:
+            yield f"{cause} has changed the call {len(made)} times: {sorted(made)}"
+
+
+def i03_owners(ledgers: Ledgers) -> Wrong:
+    """Nothing but the latest claimant's appends is in a fenced partition, and claims are few."""
+    for topic in (Topic.STATE, Topic.LEDGER):
+        for partition in ledgers.partitions:
+            records = ledgers.world.log.records(topic, partition)
+            yield from _owners_of(topic, partition, records)
+            claims = sum(record.key == CLAIM_KEY for record in records)
+            allowed = 2 * ledgers.world.assigned[_source(topic), partition] + len(ledgers.world.script.struck)
+            if claims > allowed:
+                yield f"{topic.value}[{partition}]: {claims} claims, at most {allowed} are explained"
+
+
+def _source(topic: Topic) -> Topic:
+    return Topic.INBOX if topic is Topic.STATE else Topic.ACTIONS
+
+
+class _Owned(msgspec.Struct):
+    owner: int
+
+
+_owner = msgspec.json.Decoder(_Owned).decode
+
+
+def _owners_of(topic: Topic, partition: int, records: tuple[Record, ...] | list[Record] | object) -> Wrong:
+    token = -1
+    assert isinstance(records, (tuple, list))
+    for record in records:
+        if record.key == CLAIM_KEY:
+            token = record.offset
+        elif record.value is not None and _owner(record.value).owner != token:
+            owner = _owner(record.value).owner
+            yield f"{topic.value}[{partition}] offset {record.offset}: written by owner {owner} in the time of {token}"
+
+
+def i04_every_action_ends(ledgers: Ledgers) -> Wrong:
+    """Every action wanted ends in exactly one of done, failed, expired, unknown."""
+    outcomes: dict[str, set[str]] = defaultdict(set)
+    for records in ledgers.inbox:
+        for record in records:
+            if isinstance(record, ActionReport):
+                outcomes[record.action].add(record.outcome.value)
+    for action in ledgers.actions:
+        if len(outcomes[action]) != 1:
+            yield f"action {action[-14:]} has ended {len(outcomes[action])} ways: {sorted(outcomes[action])}"
+    for call in ledgers.calls.values():
+        if call.pending:
+            yield f"{_tail(call.call_id)}: still pending at the end: {[item.action.id for item in call.pending]}"
+
+
+def i08_terminal_is_terminal(ledgers: Ledgers) -> Wrong:
+    """A call that has ended stays so, and one that was forgotten does not come back."""
+    for entries in ledgers.state:
+        ended: set[bytes] = set()
+        forgotten: set[bytes] = set()
+        for entry in entries:
+            yield from _terminal(entry, ended, forgotten)
+
+
+def _terminal(entry: StateEntry, ended: set[bytes], forgotten: set[bytes]) -> Wrong:
+    if entry.key in forgotten:
+        yield f"{_tail(entry.key)}: came back after its tombstone"
+    if entry.call is None:
+        if entry.envelope is None and not entry.key.startswith(b"~"):
+            forgotten.add(entry.key)
+    elif entry.call.state is CallState.ENDED:
+        ended.add(entry.key)
+    elif entry.key in ended:
+        yield f"{_tail(entry.key)}: {entry.call.state.value} after it had ended"
+
+
+def i09_timers(ledgers: Ledgers) -> Wrong:
+    """A timer fires never early, has one effect, is not late where nothing went wrong, and none is forgotten."""
+    quiet = not ledgers.world.plan.faults
+    for records in ledgers.inbox:
+        first: dict[str, int] = {}
+        for record in records:
+            if not isinstance(record, TimerDue):
+                continue
+            if record.at < record.due:
+                yield f"{record.name} fired {record.due - record.at} ms early"
+            if first.setdefault(record.id, record.at) == record.at and quiet and record.at > record.due + _LATE_MS:
+                yield f"{record.name} fired {record.at - record.due} ms late"
+            if record.id != timer_record_id(record.call_id, record.name, record.due):
+                yield f"{record.name} fired as {record.id}"
+    now = ledgers.world.loop.clock_ms()
+    for call in ledgers.calls.values():
+        for name, due in call.timers.items():
+            if due < now - _LATE_MS:
+                yield f"{_tail(call.call_id)}: {name} is {now - due} ms overdue at the end"
+    yield from _timers_twice(ledgers)
+
+
+def _timers_twice(ledgers: Ledgers) -> Wrong:
+    """The same timer must not be taken from a call's state by two records."""
+    for partition in ledgers.partitions:
+        taken: set[str] = set()
+        before: dict[bytes, Call] = {}
+        for entry in ledgers.state[partition]:
+            if entry.call is None or entry.envelope is None:
+                continue
+            record = ledgers.inbox[partition][entry.envelope.in_off]
+            old = before.get(entry.key)
+            if isinstance(record, TimerDue) and old is not None and old.timers.get(record.name) == record.due:
+                if record.id in taken:
+                    yield f"{record.id} has had an effect twice"
+                taken.add(record.id)
+            before[entry.key] = entry.call
+
+
+def i10_healed(ledgers: Ledgers) -> Wrong:
+    """Thirty seconds after the last fault nothing is behind; at the end every command has its one result."""
+    for place, behind in ledgers.run.lag_after_healing.items():
+        yield f"{place} is {behind} records behind 30 s after the last fault"
+    yield from _answered(ledgers)
+
+
+def _answered(ledgers: Ledgers) -> Wrong:
+    for command_id in _commands(ledgers):
+        answers = [(a["outcome"], a.get("reason")) for a in ledgers.results.get(command_id, ())]
+        if not answers:
+            yield f"command {command_id} was never answered"
+        elif len(set(answers)) > 1:
+            yield f"command {command_id} has different answers: {sorted(set(answers), key=str)}"
+
+
+def _commands(ledgers: Ledgers) -> Iterator[str]:
+    for call in ledgers.world.plan.calls:
+        first = 0 if call.begins is Begins.DIAL else 1
+        yield from (f"{call.number}-{number}" for number in range(first, len(call.commands) + 1))
+
+
+def i11_rebuilt(ledgers: Ledgers) -> Wrong:
+    """Replaying the inbox through the pure step gives the live state, byte for byte, and so does the state log."""
+    board = Switchboard(
+        CoreConfig(Policies(Policy(**ledgers.world.plan.policy)), account_sid=ACCOUNT, number=NUMBER)
+    )
+    for partition in ledgers.partitions:
+        rebuilt: dict[str, Call] = {}
+        for record in ledgers.inbox[partition]:
+            after = board.step(rebuilt.get(record.call_id), record).call
+            if after is not None:
+                rebuilt[record.call_id] = after
+            else:
+                rebuilt.pop(record.call_id, None)
+        live = ledgers.world.live.get(partition)
+        for call_id, call in rebuilt.items():
+            encoded = encode(call)
+            if live is None or live.state_of(call_id) != encoded:
+                yield f"{_tail(call_id)}: the live state is not what the inbox gives"
+            stored = ledgers.calls.get(call_id)
+            if stored is None or encode(stored) != encoded:
+                yield f"{_tail(call_id)}: the state log does not hold what the inbox gives"
+
+
+def i12_nothing_personal_in_logs(ledgers: Ledgers) -> Wrong:
+    """No number of anybody in what was logged."""
+    plan = ledgers.world.plan
+    numbers = {CUSTOMER.format(call.number) for call in plan.calls} | {NUMBER}
+    numbers |= {person.address for call in plan.calls for person in call.people if person.address.startswith("+")}
+    for entry in ledgers.world.logged:
+        text = repr(entry)
+        if "+1555" in text and any(number in text for number in numbers):
+            yield f"a number in the log: {entry.get('event')}"
+
+
+def i13_nothing_breaks(ledgers: Ledgers) -> Wrong:
+    """No poisoned record, no dead letter but callbacks of calls that never came, no process that fails by itself."""
+    if ledgers.run.stuck:
+        yield ledgers.run.stuck
+    yield from ledgers.world.overdue
+    yield from ledgers.world.loop.failures
+    for entry in ledgers.world.logged:
+        if entry.get("event") in _BROKEN:
+            yield f"logged: {entry.get('event')} {entry.get('reason', entry.get('exc_info', ''))!r}"
+    for letter in ledgers.records(Topic.DEAD_LETTERS):
+        reason = dict(letter.headers).get("reason", b"").decode()
+        if reason != "unplaced":
+            yield f"dead letter: {reason} {dict(letter.headers).get('detail', b'').decode()[:120]}"
+
+
+LOG_INVARIANTS: tuple[Invariant, ...] = (
+    i13_nothing_breaks, i01_acknowledged_is_kept, i02_once_and_in_order, i03_owners, i04_every_action_ends,
+    i08_terminal_is_terminal, i09_timers, i10_healed, i11_rebuilt, i12_nothing_personal_in_logs,
+)  # fmt: skip
+
+
+def _form(fields: dict[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((name, value) for name, value in fields.items() if value)
+
+
+def _brief(form: dict[str, str]) -> str:
+    return " ".join(form[name] for name in ("StatusCallbackEvent", "CallStatus", "ParticipantLabel") if name in form)
+
+
+def _tail(key: bytes | str) -> str:
+    text = key.decode() if isinstance(key, bytes) else key
+    return text if len(text) < 14 else f"…{text[-8:]}"  # noqa: PLR2004
