@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cordboard.errors import LogError, LogUnavailableError
+from cordboard.log.room import Room
 from cordboard.log.sqlite_writer import Job, Writer, WriteRecords
 
 _DEADLINE_S = 5.0
@@ -23,9 +24,7 @@ class Submissions:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: list[Job] = []
         self._in_flight: deque[Job] = deque()
-        self._waiting_entries = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room = Room(_MAX_WAITING_ENTRIES, f"journal {path}")
         self._failure: LogError | None = None
         self._check: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -37,13 +36,10 @@ class Submissions:
 
     async def run(self, job: Job) -> None:
         """Wait until `job` is on the disk. Raises what kept it from there, `LogUnavailableError` after 5 s."""
-        if not self._room.is_set():
-            await self._wait_for_room(job.submitted_at + _DEADLINE_S)
+        await self._room.take(len(job.entries), _DEADLINE_S)
         if self._loop is None or self._stopped:
+            self._room.leave(len(job.entries))
             raise LogUnavailableError(f"journal {self._path}: closed")
-        self._waiting_entries += len(job.entries)
-        if self._waiting_entries >= _MAX_WAITING_ENTRIES:
-            self._room.clear()
         self._in_flight.append(job)
         self._turn.append(job)
         if len(self._turn) == 1:
@@ -65,17 +61,9 @@ class Submissions:
         loop = asyncio.get_running_loop()
         ended = await loop.run_in_executor(None, self._writer.stop, timeout_s)
         await asyncio.sleep(0)  # the thread's last message is already in the loop's queue
-        if self._check is not None:
+        if ended and self._check is not None:
             self._check.cancel()
         return ended
-
-    async def _wait_for_room(self, deadline: float) -> None:
-        try:
-            async with asyncio.timeout_at(deadline):
-                while not self._room.is_set():
-                    await self._room.wait()
-        except TimeoutError:
-            raise self._overdue() from None
 
     def _hand_over(self) -> None:
         turn, self._turn = self._turn, []
@@ -86,7 +74,7 @@ class Submissions:
         self._failure = error
         for job in group:
             self._in_flight.popleft()
-            self._waiting_entries -= len(job.entries)
+            self._room.leave(len(job.entries))
             failed = error or job.refused
             if failed is None and isinstance(job, WriteRecords):
                 self._stored(job)
@@ -96,8 +84,6 @@ class Submissions:
                 job.future.set_result(None)
             else:
                 job.future.set_exception(type(failed)(*failed.args))
-        if self._waiting_entries < _MAX_WAITING_ENTRIES:
-            self._room.set()
 
     def _fail_overdue(self) -> None:
         """Every half second while anything waits. What is failed here may still be written later."""
@@ -106,9 +92,7 @@ class Submissions:
             return
         limit = self._loop.time() - _DEADLINE_S
         for job in self._in_flight:
-            if job.submitted_at > limit:
-                break
-            if not job.future.done():
+            if job.submitted_at <= limit and not job.future.done():
                 job.future.set_exception(self._overdue())
         self._check = self._loop.call_later(_CHECK_EVERY_S, self._fail_overdue)
 
