@@ -188,6 +188,23 @@ async def test_a_zombie_publishing_what_it_appended_before_the_claim_says_the_sa
     await rig.close()
 
 
+async def test_a_process_that_stood_still_appends_nothing_more() -> None:
+    """After half the session time-out without a beat the partition may be somebody else's: it is taken anew."""
+    rig = Rig()
+    await rig.put(*WORK)
+    frozen = await rig.take()
+    rig.clock.monotonic_s += 6.0
+
+    with pytest.raises(AppendFailedError, match="stood still"):
+        await rig.feed(frozen)
+    await rig.lose(frozen)
+    assert (rig.states(), rig.actions(), rig.events()) == ([], [], [])
+
+    await rig.feed(await rig.take())
+    await require_the_same_as_undisturbed(rig)
+    await rig.close()
+
+
 async def test_broker_loss_while_appending_means_taking_again() -> None:
     """While the log is away every append is doubtful; once it is back the partition is taken and nothing is missing."""
     rig = Rig()
