@@ -23,6 +23,17 @@ TOKEN = "token-of-the-account"
 CALL = "CA" + "b" * 32
 NOW_MS = 1_795_000_000_000
 
+VOICE = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": "+15550177", "To": "+15550100", "CallStatus": "ringing"}
+STATUS = {**VOICE, "CallStatus": "completed", "SequenceNumber": "3", "FromCity": ""}
+CONFERENCE = {
+    "AccountSid": ACCOUNT,
+    "ConferenceSid": "CF" + "c" * 32,
+    "FriendlyName": f"room-{CALL}",
+    "StatusCallbackEvent": "participant-join",
+    "SequenceNumber": "1",
+    "CallSid": CALL,
+}
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What came back."""

@@ -9,9 +9,7 @@ from aiohttp import http_parser
 
 from cordboard.log.memory import MemoryLog
 from ingress.app import IngressConfig, NoCParserError, serve_ingress
-from signing_twilio import ACCOUNT, CALL, NOW_MS, Inboxes, Twilio
-
-STATUS = {"CallSid": CALL, "AccountSid": ACCOUNT, "CallStatus": "completed", "SequenceNumber": "3"}
+from signing_twilio import NOW_MS, STATUS, Inboxes, Twilio
 
 
 class Gate:

@@ -1,0 +1,94 @@
+"""What Twilio's side refuses: without a trace, with the same words for everybody, and in bounded time."""
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+
+from cordboard.log.memory import MemoryLog
+from ingress.app import IngressConfig
+from signing_twilio import STATUS, VOICE, Inboxes, Twilio, calling
+
+
+@pytest.mark.parametrize("path", ["/v1/voice/status", "/v1/voice/twiml", "/no/such/path", "/", "/v1/commands"])
+async def test_unsigned_is_forbidden_on_any_path(twilio: Twilio, inboxes: Inboxes, path: str) -> None:
+    """Without a signature, or with a wrong one, any path answers the same 403 and leaves nothing."""
+    bare = await twilio.send("POST", path, b"CallSid=x", {})
+    wrong = await twilio.post(path, STATUS, "not-the-token")
+    assert (bare.status, wrong.status) == (403, 403)
+    assert bare.text == wrong.text == "Forbidden\n"
+    assert not inboxes.records
+    assert not inboxes.dead
+
+
+async def test_unknown_account_is_forbidden(twilio: Twilio) -> None:
+    """An AccountSid that is not ours is refused like a wrong signature."""
+    answer = await twilio.post("/v1/voice/status", {**STATUS, "AccountSid": "AC" + "9" * 32})
+    assert (answer.status, answer.text) == (403, "Forbidden\n")
+
+
+async def test_too_large(twilio: Twilio) -> None:
+    """A body over 64 KiB is refused, announced or not; so is a form of endless fields."""
+    signature = {"X-Twilio-Signature": "x"}
+    assert (await twilio.send("POST", "/v1/voice/status", b"a" * 65_537, signature)).status == 413
+    assert (await twilio.send("POST", "/v1/voice/status", b"a&" * 600, signature)).status == 413
+    assert (await twilio.send("POST", "/v1/voice/status", b"a" * 65_536, signature)).status == 403
+
+
+async def test_packed_body_is_refused(twilio: Twilio) -> None:
+    """Twilio does not compress; what is compressed is not unpacked."""
+    headers = {"X-Twilio-Signature": "x", "Content-Encoding": "gzip"}
+    assert (await twilio.send("POST", "/v1/voice/status", b"\x1f\x8b", headers)).status == 415
+
+
+async def test_signed_json_is_no_form(twilio: Twilio) -> None:
+    """A signed JSON body, its hash in the query, is from Twilio and still nothing that we take."""
+    body = json.dumps({"a": 1}).encode()
+    assert (await twilio.signed_json("/v1/voice/status", body, body)).status == 415
+    assert (await twilio.signed_json("/v1/voice/status", body, b"{}")).status == 403
+
+
+async def test_stalled_body_is_given_up(twilio: Twilio) -> None:
+    """A body that stops half-way is answered 408 and its connection closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", twilio.port)
+    writer.write(
+        b"POST /v1/voice/status HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: x\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nCallSid="
+    )
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+    assert b"408" in head
+    await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+async def test_host_header_means_nothing(twilio: Twilio) -> None:
+    """The signed URL is the configured one, whatever the request calls its host."""
+    assert (await twilio.post("/v1/voice/status", STATUS, Host="evil.example")).status == 204
+
+
+async def test_other_methods(twilio: Twilio) -> None:
+    """Twilio asks by GET and POST; anything else is not for us."""
+    assert (await twilio.send("DELETE", "/v1/voice/status", None, {"X-Twilio-Signature": "x"})).status == 403
+
+
+async def test_overload_is_shed(config: IngressConfig, log: MemoryLog) -> None:
+    """Beyond what we can do at once callbacks get 503 at once, and TwiML is still given."""
+    release, both = asyncio.Event(), asyncio.Barrier(3)
+
+    async def hold(*_: object) -> None:
+        if not release.is_set():
+            await both.wait()
+            await release.wait()
+
+    log.faults.hook = hold
+    busy = msgspec.structs.replace(config, max_in_flight=2, ack_timeout_s=30.0)
+    async with calling(busy, log) as twilio:
+        waiting = [asyncio.create_task(twilio.post("/v1/voice/status", STATUS)) for _ in range(2)]
+        await both.wait()
+        shed = await twilio.post("/v1/voice/status", STATUS)
+        music = await twilio.post("/v1/voice/wait", VOICE)
+        release.set()
+        answers = await asyncio.gather(*waiting)
+    assert (shed.status, shed.headers["Retry-After"], music.status) == (503, "1", 200)
+    assert [answer.status for answer in answers] == [204, 204]
