@@ -75,12 +75,15 @@ class Node:
         if process is None or main is None or process.dead:
             return
         self._world.trace(f"{process.name} drains")
+        freezes = process.freezes
         self._stop.set()
+        process.stop()
         await asyncio.wait({main}, timeout=_DRAIN_S)
         if process.dead:
             return
         if not main.done():
-            self._world.overdue.append(f"{process.name} did not end within {_DRAIN_S:g} s of SIGTERM")
+            if not process.paused and process.freezes == freezes:
+                self._world.overdue.append(f"{process.name} did not end within {_DRAIN_S:g} s of SIGTERM")
             self.kill(back_after_s)
             return
         process.dead = True

@@ -29,6 +29,7 @@ class Process:
         self.name = name
         self.paused = False
         self.dead = False
+        self.stopping = False
         self.parked: list[asyncio.Handle] = []
         self.subscriptions: list[SimSubscription] = []
         self.freezes = 0
@@ -40,6 +41,12 @@ class Process:
     def spawn(self, coroutine: Any, name: str = "") -> asyncio.Task[Any]:  # noqa: ANN401 - any coroutine
         """Run a coroutine as this process."""
         return self._loop.create_task(coroutine, name=name, context=self.context.copy())
+
+    def stop(self) -> None:
+        """It has been told to stop: its polls return."""
+        self.stopping = True
+        for subscription in self.subscriptions:
+            subscription.hurry()
 
     def kill(self) -> None:
         """kill -9: nothing that it was doing has any further effect."""
@@ -156,6 +163,7 @@ class _Listener(AssignmentListener):
         self._inner = inner
         self._process = process
         self._count = count
+        self._turn = asyncio.Lock()
 
     async def on_revoked(self, partitions: Sequence[int]) -> None:
         await self._tell(self._inner.on_revoked(partitions))
@@ -169,11 +177,17 @@ class _Listener(AssignmentListener):
         if self._process.dead:
             call.close()
             return
-        task = self._process.spawn(call)
+        task = self._process.spawn(self._in_turn(call))
         if not self._process.paused:
             await asyncio.wait({task})
             if not task.cancelled() and isinstance(task.exception(), Exception):
                 task.result()
+
+
+    async def _in_turn(self, call: Any) -> None:  # noqa: ANN401 - a coroutine
+        """One at a time, as a client calls its listener, also when it has slept through several."""
+        async with self._turn:
+            await call
 
 
 class SimSubscription:
@@ -185,6 +199,7 @@ class SimSubscription:
         self.inner = inner
         self._process = process
         self._loop = loop
+        self._patience: asyncio.Timeout | None = None
         log, group, topic = where
         self.group = log.group(group, topic)
 
@@ -202,7 +217,17 @@ class SimSubscription:
     async def poll(self, timeout_s: float, max_records: int = 500) -> Mapping[int, Sequence[Record]]:
         """See `Subscription`."""
         self._process.require_alive()
-        return await self.inner.poll(timeout_s, max_records)
+        try:
+            async with asyncio.timeout(0.0 if self._process.stopping else timeout_s) as self._patience:
+                return await self.inner.poll(2 * timeout_s + 1.0, max_records)
+        except TimeoutError:
+            return {}
+
+    def hurry(self) -> None:
+        """Polls are so long that time costs nothing; who is told to stop must not wait for one."""
+        if self._patience is not None:
+            with contextlib.suppress(RuntimeError):  # it is over already
+                self._patience.reschedule(self._loop.time())
 
     def seek(self, partition: int, offset: int) -> None:
         """See `Subscription`."""
