@@ -62,13 +62,16 @@ def test_the_sessions_show_what_comes(house: House, tmp_path: Path) -> None:
         words, cwd=tmp_path, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as caller:  # fmt: skip
         assert caller.stdout is not None
-        first = caller.stdout.readline()
-        call_id = first.partition(", call ")[2].partition(".")[0]
-        house.until(call_id, "waiting")
-        for typed in rest:
-            done = run(shlex.split(typed.line.replace(shown_id[0], call_id)), tmp_path, env)
-            assert shows(typed.shown, done.stdout.splitlines()), f"$ {typed.line}\n{done.stdout}"
-        heard = [first.rstrip(), *caller.stdout.read().splitlines()]
+        try:
+            first = caller.stdout.readline()
+            call_id = first.partition(", call ")[2].partition(".")[0]
+            house.until(call_id, "waiting")
+            for typed in rest:
+                done = run(shlex.split(typed.line.replace(shown_id[0], call_id)), tmp_path, env)
+                assert shows(typed.shown, done.stdout.splitlines()), f"$ {typed.line}\n{done.stdout}"
+            heard = [first.rstrip(), *caller.stdout.read().splitlines()]
+        finally:
+            caller.terminate()
 
     assert shows(calling.shown, heard), "\n".join(heard)
 
@@ -180,6 +183,8 @@ def test_lines_are_compared_but_for_what_varies() -> None:
     assert plain("12:00:00.123  call.held  CA" + "a" * 32) == plain("01:02:03.004 call.held CA" + "b" * 32)
     assert shows(("a", "…", "c"), ["a", "b", "b", "c"])
     assert shows(("a", "…"), ["a"])
+    assert shows(("a b …",), ["a b c d"])
+    assert not shows(("a c …",), ["a b c d"])
     assert not shows(("a", "…", "c"), ["a", "b"])
     assert not shows(("a",), ["a", "b"])
     assert not shows(("a",), ["b"])

@@ -55,9 +55,15 @@ def plain(line: str) -> str:
 
 
 def shows(shown: Sequence[str], real: Sequence[str]) -> bool:
-    """Whether `real` lines are what was `shown`, where a line `…` stands for any number of lines."""
+    """Whether `real` lines are what was `shown`: a line `…` is any number of lines, ` …` at an end any text."""
     if not shown:
         return not real
     if shown[0] == ANYTHING:
         return any(shows(shown[1:], real[skipped:]) for skipped in range(len(real) + 1))
-    return bool(real) and plain(shown[0]) == plain(real[0]) and shows(shown[1:], real[1:])
+    return bool(real) and _is_like(shown[0], real[0]) and shows(shown[1:], real[1:])
+
+
+def _is_like(shown: str, real: str) -> bool:
+    if shown.endswith(f" {ANYTHING}"):
+        return plain(real).startswith(plain(shown.removesuffix(ANYTHING)))
+    return plain(shown) == plain(real)

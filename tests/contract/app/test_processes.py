@@ -48,12 +48,17 @@ class Process:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """A whole line that goes on."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """A whole line that goes on, at the longest for as long as the context lasts."""
+        with subprocess.Popen(
             words, env=self.env, cwd=self.folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )  # fmt: skip
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                process.kill()
 
     @contextmanager
     def running(self) -> Iterator[str]:
