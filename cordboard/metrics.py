@@ -11,6 +11,11 @@ WEBHOOKS_REFUSED = Counter(
 WEBHOOKS_DURABLE = Counter(
     "cordboard_webhooks_durable_total", "Webhooks acknowledged by the log before they were answered.", ["source"]
 )
+WEBHOOKS_OTHER_TOKEN = Counter(
+    "cordboard_webhooks_other_token_total",
+    "Webhooks signed by another auth token than their account's first: what a rotation waits to end, by account.",
+    ["account"],
+)
 WEBHOOK_SECONDS = Histogram(
     "cordboard_webhook_seconds", "Request read to answer written, seconds.", ["route"], buckets=_FAST
 )

@@ -58,7 +58,7 @@ class Ingress:
         self._config = config
         self._clock = clock
         self._recorder = Recorder(log, config.ack_timeout_s)
-        self._verifier = Verifier(config.accounts, config.public_url)
+        self._verifier = Verifier(config.accounts, config.public_url, _count_other_token)
         self._routes = _routes_by_path(config.public_url)
         self._in_flight = 0
         self._refusals = Seldom(time.monotonic)
@@ -237,6 +237,10 @@ class Ingress:
             await self._set_aside(incoming, why)
         except NotDurableError as error:
             raise RefusedError(503, "log_unavailable") from error
+
+
+def _count_other_token(account_sid: str) -> None:
+    metrics.WEBHOOKS_OTHER_TOKEN.labels(account_sid).inc()
 
 
 def _routes_by_path(public_url: str) -> dict[str, Route]:

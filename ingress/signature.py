@@ -15,7 +15,7 @@ against replays is the record's id and the sequence numbers (reliability.md 4.2)
 
 import hmac
 from binascii import b2a_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -100,9 +100,15 @@ def check_body(body: bytes, expected_hex: str) -> bool:
 
 
 class Verifier:
-    """Decides whether a request is signed by one of the accounts."""
+    """Decides whether a request is signed by one of the accounts.
 
-    def __init__(self, accounts: Accounts, public_url: str) -> None:
+    `on_other_token` is told the account of a request that another auth token than its first has signed.
+    """
+
+    def __init__(
+        self, accounts: Accounts, public_url: str, on_other_token: Callable[[str], object] | None = None
+    ) -> None:
+        self._on_other_token = on_other_token
         self._urls = SigningUrls(public_url)
         self._tokens: dict[str | None, tuple[bytes, ...]] = {account.sid: _tokens(account) for account in accounts}
         self._tokens[None] = tuple(token for tokens in self._tokens.values() for token in tokens)
@@ -122,23 +128,37 @@ class Verifier:
         if secrets is None:
             return Refusal.UNKNOWN_ACCOUNT
         if settings is None:
-            return self._compare(target, fields, secrets, "sha1", signature)
+            return self._by_token(target, fields, account_sid, secrets, signature)
         parsed = parse_settings(settings)
         if isinstance(parsed, Refusal):
             return parsed
         shared = self._shared_keys(account_sid, parsed.key)
-        return self._compare(target, fields, shared, parsed.algorithm, signature) if shared else Refusal.UNKNOWN_KEY
+        if not shared:
+            return Refusal.UNKNOWN_KEY
+        signer = self._signer(target, fields, shared, parsed.algorithm, signature)
+        return Refusal.WRONG_SIGNATURE if signer is None else None
 
-    def _compare(
-        self, target: str, fields: str, secrets: tuple[bytes, ...], algorithm: str, signature: str
+    def _by_token(
+        self, target: str, fields: str, account_sid: str | None, tokens: tuple[bytes, ...], signature: str
     ) -> Refusal | None:
+        signer = self._signer(target, fields, tokens, "sha1", signature)
+        if signer is None:
+            return Refusal.WRONG_SIGNATURE
+        if signer and account_sid is not None and self._on_other_token is not None:
+            self._on_other_token(account_sid)
+        return None
+
+    def _signer(
+        self, target: str, fields: str, secrets: tuple[bytes, ...], algorithm: str, signature: str
+    ) -> int | None:
+        """The position of the secret that has signed, or None."""
         given = signature.encode("utf-8", "surrogateescape")
         for url in self._urls.of(target):
             text = (url + fields).encode("utf-8", "surrogateescape")
-            for secret in secrets:
+            for position, secret in enumerate(secrets):
                 if hmac.compare_digest(compute_signature(secret, text, algorithm), given):
-                    return None
-        return Refusal.WRONG_SIGNATURE
+                    return position
+        return None
 
     def _shared_keys(self, account_sid: str | None, key: str) -> tuple[bytes, ...]:
         """The secrets of the key that is named. There is no fall-back to the tokens."""

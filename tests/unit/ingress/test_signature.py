@@ -159,6 +159,18 @@ def test_every_token_of_an_account_verifies() -> None:
     assert check("/p", "", other, signed("https://h/p", secret="theirs")) is None
 
 
+def test_other_token_is_told() -> None:
+    """Whoever rotates a token can see when the other one is no longer in use."""
+    told: list[str] = []
+    check = Verifier(Accounts([Account(sid=SID, auth_tokens=("new", "old"))]), "https://h", told.append).check
+    assert check("/p", "", SID, signed("https://h/p", secret="new")) is None
+    assert told == []
+    assert check("/p", "", SID, signed("https://h/p", secret="old")) is None
+    assert told == [SID]
+    check("/p", "", SID, signed("https://h/p", secret="older"))
+    assert told == [SID]
+
+
 def test_request_without_account_tries_all() -> None:
     """A request that names no account (a conference's announcement may not) is held against every account."""
     assert verifier().check("/p", "", None, signed("https://h/p")) is None
