@@ -9,7 +9,7 @@ from schemas.policy import Policies
 class IngressConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`public_url` is how Twilio reaches us, without a trailing slash. Port 0 takes a free one. Times in seconds.
 
-    `max_in_flight` callbacks are handled at once, and half as many TwiML requests more; what comes on top gets 503.
+    `max_in_flight` signed callbacks are handled at once, half as many TwiML requests more; what comes on top gets 503.
     """
 
     public_url: str

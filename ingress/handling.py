@@ -70,19 +70,17 @@ class Ingress:
         route = self._routes.get(request.raw_path.partition("?")[0])
         meter = _METERS[route]
         meter.received.inc()
-        self._in_flight += 1
         try:
             return await self._guarded(request, route)
         finally:
-            self._in_flight -= 1
             meter.seconds.observe(time.perf_counter() - began)
 
     async def _guarded(self, request: web.BaseRequest, route: Route | None) -> web.Response:
         try:
-            self._admit(request, route)
+            _require_signature(request)
             incoming = await read_request(request, self._config.body_timeout_s)
             self._verify(request, incoming)
-            return await self._answer(incoming, route)
+            return await self._admit(incoming, route)
         except RefusedError as refused:
             metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
             self._tell(refused, request.remote)
@@ -95,16 +93,19 @@ class Ingress:
                 "ingress.refused", status=refused.status, reason=refused.reason, remote=remote, left_out=left_out
             )
 
-    def _admit(self, request: web.BaseRequest, route: Route | None) -> None:
-        """Refuse before any work is done: what bears no signature, and what comes on top of what we can do at once.
+    async def _admit(self, incoming: Incoming, route: Route | None) -> web.Response:
+        """Refuse what comes on top of what we can do at once. Only Twilio's own count: nobody else can use up its room.
 
         TwiML goes first: a caller who gets none hears an error, a callback is sent again.
         """
-        if _SIGNATURE not in request.headers:
-            raise RefusedError(403, Refusal.UNSIGNED.value)
         limit = self._config.max_in_flight
-        if self._in_flight > (limit + limit // 2 if route in TWIML_ROUTES else limit):
+        if self._in_flight >= (limit + limit // 2 if route in TWIML_ROUTES else limit):
             raise RefusedError(503, "overload")
+        self._in_flight += 1
+        try:
+            return await self._answer(incoming, route)
+        finally:
+            self._in_flight -= 1
 
     def _verify(self, request: web.BaseRequest, incoming: Incoming) -> None:
         headers = request.headers
@@ -237,6 +238,12 @@ class Ingress:
             await self._set_aside(incoming, why)
         except NotDurableError as error:
             raise RefusedError(503, "log_unavailable") from error
+
+
+def _require_signature(request: web.BaseRequest) -> None:
+    """Before anything is read: most of what finds its way to a public port ends here."""
+    if _SIGNATURE not in request.headers:
+        raise RefusedError(403, Refusal.UNSIGNED.value)
 
 
 def _count_other_token(account_sid: str) -> None:

@@ -92,3 +92,18 @@ async def test_overload_is_shed(config: IngressConfig, log: MemoryLog) -> None:
         answers = await asyncio.gather(*waiting)
     assert (shed.status, shed.headers["Retry-After"], music.status) == (503, "1", 200)
     assert [answer.status for answer in answers] == [204, 204]
+
+
+async def test_others_cannot_use_up_twilios_room(config: IngressConfig, log: MemoryLog) -> None:
+    """Requests that stall before they are checked take no place of those that Twilio has signed."""
+    patient = msgspec.structs.replace(config, max_in_flight=1, body_timeout_s=30.0)
+    async with calling(patient, log) as twilio:
+        stalled = []
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", twilio.port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: x\r\nContent-Length: 9\r\n\r\na")
+            await writer.drain()
+            stalled.append(writer)
+        assert (await twilio.post("/v1/voice/status", STATUS)).status == 204
+        for writer in stalled:
+            writer.close()
