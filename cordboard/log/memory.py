@@ -49,7 +49,7 @@ class MemoryLog:
         self._data = {topic: [_Partition() for _ in range(partitions)] for topic in Topic}
         self._groups: dict[tuple[str, Topic], LocalGroup] = {}
         self._committed: dict[tuple[str, Topic, int], int] = {}
-        self._watchers: dict[Topic, set[asyncio.Event]] = {topic: set() for topic in Topic}
+        self._watchers: dict[Topic, dict[asyncio.Event, None]] = {topic: {} for topic in Topic}  # woken in order
         self._stand_downs = StandDowns()
 
     @property
@@ -81,9 +81,8 @@ class MemoryLog:
     async def claim(self, topic: Topic, partition: int, owner: str, member: Member | None = None) -> "MemoryFenced":
         """See `Log`."""
         entry = claim_entry(partition, owner, member, self._now())
-        await self._write(Operation.CLAIM, topic, (entry,), LogUnavailableError)
-        held = self._data[topic][partition]
-        return MemoryFenced(self, topic, partition, token=held.token, member=member)
+        token = await self._write(Operation.CLAIM, topic, (entry,), LogUnavailableError)
+        return MemoryFenced(self, topic, partition, token=token, member=member)
 
     async def check(self) -> str | None:
         """See `Log`."""
@@ -137,11 +136,11 @@ class MemoryLog:
 
     def watch(self, topic: Topic, wake: asyncio.Event) -> None:
         """See `LocalStore`."""
-        self._watchers[topic].add(wake)
+        self._watchers[topic][wake] = None
 
     def unwatch(self, topic: Topic, wake: asyncio.Event) -> None:
         """See `LocalStore`."""
-        self._watchers[topic].discard(wake)
+        self._watchers[topic].pop(wake, None)
 
     async def load_committed(self, group: str, topic: Topic, partition: int) -> int | None:
         """See `LocalStore`."""
@@ -161,7 +160,9 @@ class MemoryLog:
 
     async def _write(
         self, on: Operation, topic: Topic, entries: Sequence[Entry], usual: type[LogError], token: int | None = None
-    ) -> None:
+    ) -> int:
+        """Give the offset of the last record written: for a claim its token, whoever has claimed since."""
+        last = -1
         await asyncio.sleep(0)  # as with any log, others run before the acknowledgement
         if self.unavailable:
             raise usual(f"{topic.value}: {self.unavailable}")
@@ -170,11 +171,12 @@ class MemoryLog:
         if fault is None or fault.written:
             for entry in entries:
                 self._require_owner(topic, entry.partition, token)
-                self._store(on, topic, entry)
+                last = self._store(on, topic, entry)
             self._wake(topic)
         await self._at(on, Point.AFTER, topic, entries)
         if fault is not None:
             raise _scripted(fault, usual, topic)
+        return last
 
     def _wake(self, topic: Topic) -> None:
         for wake in self._watchers[topic]:
@@ -189,7 +191,7 @@ class MemoryLog:
         if token is not None and now != token:
             raise FencedError(f"{topic.value}[{partition}]: claimed by another owner (token {now}, ours is {token})")
 
-    def _store(self, on: Operation, topic: Topic, entry: Entry) -> None:
+    def _store(self, on: Operation, topic: Topic, entry: Entry) -> int:
         held = self._data[topic][entry.partition]
         if on is Operation.CLAIM:
             held.token = held.end
@@ -198,6 +200,7 @@ class MemoryLog:
             self._written += 1
             record = Record(topic, entry.partition, held.end, self._now(), entry.key, entry.value, entry.headers)
             held.records.append(record)
+        return held.end - 1
 
     def _now(self) -> int:
         return self._written if self._clock is None else self._clock()

@@ -252,3 +252,25 @@ async def test_without_a_fresh_heartbeat_nothing_is_claimed_anew(log: MemoryLog)
         assert [p for p, _ in journal.claims].count(0) == 1
         await group.rejoin(member)
         await eventually(lambda: b"x" in journal.values(), "applied after a new assignment")
+
+
+async def test_a_claim_overtaken_before_its_answer_keeps_its_own_token(log: MemoryLog) -> None:
+    """Whoever hears of its claim only after the next one was made is fenced, and does not take the other's place."""
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still(on: Operation, at: Point, _topic: Topic, _partition: int) -> None:
+        if (on, at) == (Operation.CLAIM, Point.AFTER):
+            written.set()
+            await go_on.wait()
+
+    log.faults.hook = stand_still
+    late = asyncio.create_task(log.claim(Topic.STATE, 0, "zombie"))
+    await written.wait()
+    log.faults.hook = None
+    owner = await log.claim(Topic.STATE, 0, "owner")
+    go_on.set()
+    zombie = await late
+    assert zombie.token < owner.token
+    with pytest.raises(FencedError):
+        await zombie.append([entry(0, b"late")])
+    await owner.append([entry(0, b"good")])
