@@ -35,8 +35,7 @@ _UNKNOWN = ("rejected", "unknown_call")
 """A call that is not there keeps no answers: a second copy of a command may find it (docs/simulation.md)."""
 _BROKEN = frozenset(
     {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
-     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable",
-     "ownership.release_failed", "ownership.close_failed"}
+     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ _HEAL_S = 30.0
 _REAP_S = 1300.0
 _SETTLE_S = 90.0
 _STEP_S = 10.0
+_IN_HAND_MS = 2_000
 
 __all__ = ["Call", "Inbox", "Run", "carry_out"]
 
@@ -147,14 +148,15 @@ def calls_of(world: World) -> list[Call]:
 
 
 def lag_of(world: World) -> dict[str, int]:
-    """Records that nobody has dealt with, by partition of inbox and commands."""
+    """Inbox records, by partition, that nobody has dealt with although they have been there for a while."""
     behind: dict[str, int] = {}
+    old_ms = world.loop.clock_ms() - _IN_HAND_MS
     for partition in range(world.plan.partitions):
         owner = world.live.get(partition)
-        covered = owner.covered() if owner is not None else None
-        left = len(world.log.records(Topic.INBOX, partition)) - (covered or 0)
+        covered = (owner.covered() if owner is not None else None) or 0
+        left = [r for r in world.log.records(Topic.INBOX, partition)[covered:] if r.timestamp_ms < old_ms]
         if left:
-            behind[f"inbox[{partition}]"] = left
+            behind[f"inbox[{partition}]"] = len(left)
     return behind
 
 
