@@ -111,6 +111,11 @@ def acknowledged(turn: Turn, leg_id: str) -> bool:
     return item.tries == 0 or item.action is None
 
 
+def answered(turn: Turn, leg_id: str) -> bool:
+    """Whether the switch itself was answered: an event says that a leg coaches, and not whom (twilio-facts.md 2.5)."""
+    return current(turn, leg_id).action is None
+
+
 def given_up(turn: Turn, leg_id: str) -> bool:
     """Whether muting has been tried often enough."""
     return current(turn, leg_id).tries >= MOST_TRIES
@@ -317,6 +322,7 @@ SUPERVISION_GUARDS: dict[str, Guard] = {
     "wants_barge": _wants(SupervisionMode.BARGE),
     "mode_shown": mode_shown,
     "acknowledged": acknowledged,
+    "answered": answered,
     "given_up": given_up,
     "leg_leaving": leg_leaving,
     "call_over": call_over,

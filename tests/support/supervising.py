@@ -23,7 +23,7 @@ def joins_muted(story: Story, leg: str = SUPERVISOR) -> Story:
     return story.twilio_does(CreateParticipant).shows(leg, "join", Muted=True)
 
 
-def shown(story: Story, mode: str, coach: str = "agent-1", leg: str = SUPERVISOR) -> Story:
+def shown(story: Story, mode: str, coach: str = "", leg: str = SUPERVISOR) -> Story:
     """Twilio takes the oldest update and shows the supervisor in a mode."""
     return shows_mode(answers(story, leg=leg), mode, coach, leg)
 
@@ -37,10 +37,10 @@ def answers(
     return story.reports(UpdateParticipant, outcome, reason=reason)
 
 
-def shows_mode(story: Story, mode: str, coach: str = "agent-1", leg: str = SUPERVISOR) -> Story:
-    """Twilio shows the supervisor in a mode."""
+def shows_mode(story: Story, mode: str, coach: str = "", leg: str = SUPERVISOR) -> Story:
+    """Twilio shows the supervisor in a mode; who is coached only where `coach` says so."""
     event = "mute" if mode == "monitor" else "unmute"
-    about = {"CallSidToCoach": story.sid_of(coach)} if mode == "coach" else {}
+    about = {"CallSidToCoach": story.sid_of(coach)} if mode == "coach" and coach else {}
     flags = {"Muted": str(mode == "monitor").lower(), "Coaching": str(mode == "coach").lower()}
     return story.conference(f"participant-{event}", leg, **{**flags, **about})
 

@@ -30,8 +30,8 @@ SUPERVISION_ROWS: tuple[Row, ...] = (
      "after": ["disarm"]},
     {"trigger": "settled", "source": SWITCHING, "dest": MONITORING,
      "conditions": ["wants_monitor", "mode_shown", "acknowledged"], "after": ["reached"]},
-    {"trigger": "settled", "source": SWITCHING, "dest": COACHING, "conditions": ["wants_coach", "mode_shown"],
-     "after": ["reached"]},
+    {"trigger": "settled", "source": SWITCHING, "dest": COACHING,
+     "conditions": ["wants_coach", "mode_shown", "answered"], "after": ["reached"]},
     {"trigger": "settled", "source": SWITCHING, "dest": BARGED, "conditions": ["wants_barge", "mode_shown"],
      "after": ["reached"]},
     # Refused, or not shown in time: mute, look, say so. What cannot be muted goes out.

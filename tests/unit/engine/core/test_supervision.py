@@ -217,6 +217,19 @@ def test_a_held_agent_is_not_coached() -> None:
     assert story.outcome() == ("rejected", "coached_on_hold")
 
 
+@pytest.mark.parametrize("coach", ["", "agent-1"])
+def test_whom_a_coach_coaches_need_not_be_told(coach: str) -> None:
+    """Events say that a leg coaches; `CallSidToCoach` is in no list of Twilio's, so our own request names the agent."""
+    story = joins_muted(dialled("coach"))
+    shows_mode(story, "coach", coach)
+    assert state_of(story) == "switching", "the request has not been answered yet"
+
+    answers(story)
+
+    assert (state_of(story), story.leg(SUPERVISOR).observed.coaching) == ("coaching", "agent-1")
+    assert story.outcome() == ("applied", None)
+
+
 def test_the_same_supervisor_is_not_dialled_twice() -> None:
     """A second leg of the same person would hear and be heard twice."""
     story = supervised().command("call.supervise", mode="barge", supervisor=LEAD)
