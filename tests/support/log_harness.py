@@ -8,7 +8,7 @@ import msgspec
 
 from cordboard.log.ownership import Owned, Owner, OwnerLimits
 from cordboard.log.port import Entry, FencedPartition, Log, Record, Subscription
-from schemas.topics import Topic
+from schemas.topics import CLAIM_KEY, Topic
 
 DEADLINE_S = 30.0
 
@@ -206,3 +206,13 @@ async def state_of(log: Log, partition: int, claimant: str = "checker") -> list[
 def is_live(owner: Owner, partitions: Sequence[int]) -> Callable[[], bool]:
     """A condition: exactly these partitions are live."""
     return lambda: owner.status().live == tuple(partitions)
+
+
+async def until_applied(log: Log, values: set[bytes]) -> None:
+    """Read the state until it covers these values. An append whose acknowledgement was lost counts as well."""
+    applied: set[bytes] = set()
+    async with asyncio.timeout(60), log.reader(Topic.STATE, dict.fromkeys(range(log.partitions), 0)) as reader:
+        while applied != values:
+            for record in await reader.poll(0.5):
+                if record.key != CLAIM_KEY:
+                    applied.add(msgspec.json.decode(record.value or b"", type=Applied).value)

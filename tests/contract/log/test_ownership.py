@@ -15,6 +15,7 @@ from log_harness import (
     owning,
     polled,
     state_of,
+    until_applied,
 )
 from schemas.topics import Topic
 
@@ -82,7 +83,7 @@ async def test_partitions_move_to_a_newcomer_without_loss_or_doubling(log: Log) 
                 send(80), eventually(lambda: len(one.status().live) == len(two.status().live) == 2, "shared")
             )
         await asyncio.gather(send(40), eventually(is_live(one, ALL), "everything is back"))
-        await eventually(lambda: len({(r.partition, r.offset) for r in journal.handled}) == 160, "all handled")
+        await until_applied(log, {b"%d" % n for n in range(160)})
 
     for partition in ALL:
         applied = await state_of(log, partition)
