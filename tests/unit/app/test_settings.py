@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from cordboard.accounts_file import read_accounts
 from cordboard.errors import SettingsError
+from cordboard.policies import read_policies
 from cordboard.settings import NAMES, Settings, is_loopback
 from cordboard.settings_checks import load_settings, local_twilio
 from cordboard.settings_page import PAGE, page
+from readme import blocks
 
 SID = "AC" + "1" * 32
 KEY = "SK" + "2" * 32
@@ -284,6 +287,16 @@ def test_every_setting_has_its_place_on_the_page() -> None:
 
     assert headings == set(NAMES)
     assert all(info.description for info in Settings.model_fields.values())
+
+
+def test_the_examples_of_the_page_are_taken_as_they_stand(tmp_path: Path) -> None:
+    """Nobody copies a file from the page that is then refused."""
+    accounts, policy = (block.text for block in blocks(page()) if block.kind == "toml")
+    (tmp_path / "accounts.toml").write_text(accounts)
+    (tmp_path / "policy.toml").write_text(policy)
+
+    assert read_accounts(tmp_path / "accounts.toml")[0].number == "+15550200"
+    assert read_policies(tmp_path / "policy.toml").of("+15550100").ring_timeout_s == 15
 
 
 @pytest.mark.parametrize(
