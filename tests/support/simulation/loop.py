@@ -60,7 +60,7 @@ class SimLoop(asyncio.BaseEventLoop):
     """The loop of one run. Seconds of `time()` are seconds since the epoch, virtual."""
 
     _ready: Any
-    _scheduled: list[asyncio.TimerHandle]
+    _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,6 +71,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.failures: list[str] = []
         """What was raised where nobody listens."""
         self._numbers = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self.set_exception_handler(self._note_failure)
 
     def time(self) -> float:
@@ -99,18 +100,31 @@ class SimLoop(asyncio.BaseEventLoop):
         future._number = self._numbers  # noqa: SLF001 - ours, made in the line above
         return future
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: Context | None = None,  # noqa: ANN401
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+    ) -> asyncio.Handle:
+        """See `asyncio`."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
     ) -> asyncio.TimerHandle:
-        """See `asyncio`. A dead process sets no timers."""
-        handle = super().call_at(when, callback, *args, context=context)
+        """See `asyncio`."""
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+    ) -> asyncio.TimerHandle:
+        """See `asyncio`. A dead process sets no timers; of two for the same time the first one set comes first."""
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
         process = CURRENT.get() if context is None else context.get(CURRENT)
         if process is not None and process.dead:
             handle.cancel()
+            return handle
+        self._numbers += 1
+        heapq.heappush(self._timers, (when, self._numbers, handle))
         return handle
 
     def pause(self, process: Frozen) -> None:
@@ -127,22 +141,18 @@ class SimLoop(asyncio.BaseEventLoop):
         self.turns += 1
         if self.turns > _MOST_TURNS:
             raise StuckError(f"no end after {_MOST_TURNS} turns of the loop")
-        ready, timers = self._ready, self._scheduled
-        while timers and timers[0].cancelled():
-            self._pop(timers)
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
         if not ready and not self._stopping:
             if not timers:
                 raise StuckError("nothing is ready and no timer is set")
-            self.now_s = max(self.now_s, timers[0].when())
-        while timers and timers[0].when() <= self.now_s + _RESOLUTION_S:
-            ready.append(self._pop(timers))
+            self.now_s = max(self.now_s, timers[0][0])
+        until = self.now_s + _RESOLUTION_S
+        while timers and timers[0][0] <= until:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             self._run_handle(ready.popleft())
-
-    def _pop(self, timers: list[asyncio.TimerHandle]) -> asyncio.TimerHandle:
-        handle = heapq.heappop(timers)
-        handle._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001 - as BaseEventLoop does
-        return handle
 
     def _run_handle(self, handle: asyncio.Handle) -> None:
         if handle.cancelled():
@@ -153,7 +163,8 @@ class SimLoop(asyncio.BaseEventLoop):
             return
         handle._run()  # noqa: SLF001 - as BaseEventLoop does
 
-    _stopping: bool
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer stays until its time has come."""
 
     def _process_events(self, event_list: object) -> None:
         """Nothing from outside ever comes."""

@@ -199,7 +199,8 @@ class SimSubscription:
         self.inner = inner
         self._process = process
         self._loop = loop
-        self._patience: asyncio.Timeout | None = None
+        self._polling: asyncio.Task[Any] | None = None
+        self._hurried = False
         log, group, topic = where
         self.group = log.group(group, topic)
 
@@ -217,17 +218,25 @@ class SimSubscription:
     async def poll(self, timeout_s: float, max_records: int = 500) -> Mapping[int, Sequence[Record]]:
         """See `Subscription`."""
         self._process.require_alive()
-        try:
-            async with asyncio.timeout(0.0 if self._process.stopping else timeout_s) as self._patience:
-                return await self.inner.poll(2 * timeout_s + 1.0, max_records)
-        except TimeoutError:
+        if self._process.stopping:
+            await asyncio.sleep(0)
             return {}
+        self._polling = asyncio.current_task()
+        try:
+            return await self.inner.poll(timeout_s, max_records)
+        except asyncio.CancelledError:
+            if not self._hurried or self._process.dead or self._polling is None:
+                raise
+            self._polling.uncancel()
+            return {}
+        finally:
+            self._polling = None
 
     def hurry(self) -> None:
         """Polls are so long that time costs nothing; who is told to stop must not wait for one."""
-        if self._patience is not None:
-            with contextlib.suppress(RuntimeError):  # it is over already
-                self._patience.reschedule(self._loop.time())
+        if self._polling is not None:
+            self._hurried = True
+            self._polling.cancel()
 
     def seek(self, partition: int, offset: int) -> None:
         """See `Subscription`."""
