@@ -50,6 +50,7 @@ class Supervisor:
             _log.error("service.failed_while_leaving", part=name, error=repr(error))
             return
         what = f"{name} ended unasked" if error is None else f"{name} failed: {type(error).__name__}: {error}"
+        _log.error("service.failed", part=name, exc_info=error)
         failure = ServiceFailedError(what)
         failure.__cause__ = error
         self._leave.set_exception(failure)
