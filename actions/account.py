@@ -26,6 +26,8 @@ class TwilioAccount:
     def __init__(self, account: Account, config: ActionsConfig) -> None:
         user, password = account.rest_credentials
         self.sid = account.sid
+        self.workspace = account.taskrouter_workspace or ""
+        self.workflow = account.taskrouter_workflow or ""
         self.urls = Urls(config.public_url)
         self._number = account.number
         self._transport = Transport(config.api_url, config.timeouts, config.concurrency + _FOR_LOOKS)

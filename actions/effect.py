@@ -17,5 +17,6 @@ class Effect(msgspec.Struct, frozen=True):
     conference_sid: str | None = None
     recording_sid: str | None = None
     recording_status: str | None = None
+    task_sid: str | None = None
     queued_ms: int = 0
     seen: Observation | None = None

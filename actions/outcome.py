@@ -32,14 +32,17 @@ class Verb(StrEnum):
     START_RECORDING = "start_recording"
     UPDATE_RECORDING = "update_recording"
     ANNOUNCE_ALL = "announce_all"
+    CREATE_TASK = "create_task"
+    UPDATE_TASK = "update_task"
+    UPDATE_RESERVATION = "update_reservation"
     LOOK_UP = "look_up"
 
 
 CREATING = frozenset({Verb.CREATE_PARTICIPANT, Verb.CREATE_CALL})
-ONCE = CREATING | {Verb.START_RECORDING}
+ONCE = CREATING | {Verb.START_RECORDING, Verb.CREATE_TASK}
 """What must not be repeated blindly: every time makes one more."""
 
-ENDING = frozenset({Verb.REMOVE_PARTICIPANT, Verb.END_CONFERENCE, Verb.HANG_UP, Verb.REDIRECT_CALL})
+ENDING = frozenset({Verb.REMOVE_PARTICIPANT, Verb.END_CONFERENCE, Verb.HANG_UP, Verb.REDIRECT_CALL, Verb.UPDATE_TASK})
 """What is wanted in the end is that somebody is gone: one who has gone before is no failure."""
 
 

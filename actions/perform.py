@@ -29,12 +29,21 @@ from actions.reconcile import Found, Missing, Reconciler
 from actions.twilio import carry_out
 from actions.verbs.end_conference import empty_conference
 from actions.verbs.hang_up import hung_up
-from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, EndConference, OnDoubt, StartRecording
+from schemas.actions import (
+    CREATING,
+    Action,
+    CreateCall,
+    CreateParticipant,
+    CreateTask,
+    EndConference,
+    OnDoubt,
+    StartRecording,
+)
 from schemas.records import ActionOutcome, Observation
 
 _log = structlog.get_logger(__name__)
 
-ONCE = (CreateParticipant, CreateCall, StartRecording)
+ONCE = (CreateParticipant, CreateCall, StartRecording, CreateTask)
 """What must not be repeated blindly."""
 
 Intend = Callable[[int], Awaitable[None]]
@@ -53,6 +62,7 @@ class Ending(msgspec.Struct, frozen=True):
     conference_sid: str | None = None
     recording_sid: str | None = None
     recording_status: str | None = None
+    task_sid: str | None = None
     seen: Observation | None = None
     request_id: str | None = None
 
@@ -191,7 +201,7 @@ class Performance:
         found = await self._reconciler.find(action, self._sent_at, since_ms)
         if isinstance(found, Found):
             return self._found(found)
-        retries = isinstance(action, StartRecording) or action.on_doubt is OnDoubt.RETRY
+        retries = isinstance(action, (StartRecording, CreateTask)) or action.on_doubt is OnDoubt.RETRY
         if retries and found is Missing.ABSENT and self._doubts == 1 and self._pauses.now() <= action.deadline:
             return await self._try()
         return self._unknown(verdict.reason, verdict.status, verdict.code)
@@ -214,6 +224,7 @@ class Performance:
             conference_sid=found.conference_sid,
             recording_sid=found.recording_sid,
             recording_status=found.recording_status,
+            task_sid=found.task_sid,
         )
 
     def _ended(self, verdict: Done | Failed) -> Ending:
@@ -228,6 +239,7 @@ class Performance:
             conference_sid=None if effect is None else effect.conference_sid,
             recording_sid=None if effect is None else effect.recording_sid,
             recording_status=None if effect is None else effect.recording_status,
+            task_sid=None if effect is None else effect.task_sid,
             seen=None if effect is None else effect.seen,
             request_id=None if effect is None else effect.answer.request_id,
         )

@@ -21,27 +21,29 @@ from actions.pause import Pauses
 from actions.transport import asked
 from actions.verbs.look_up import conference_of, is_missing
 from actions.verbs.recordings import ACTIVE
+from actions.verbs.tasks import task_of
 from cordboard.metrics import ACTIONS_RECONCILED
-from schemas.actions import CreateCall, CreateParticipant, StartRecording
+from schemas.actions import CreateCall, CreateParticipant, CreateTask, StartRecording
 
 _log = structlog.get_logger(__name__)
 
 _CLOCK_SKEW_MS = 2000
 _MAX_CALLS = 50
-_LOOKS_FOR_RECORDING = 2
+_LOOKS_IN_A_LIST = 2
 _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
 class Found(msgspec.Struct, frozen=True):
     """It happened, and this is what was made."""
 
-    call_sid: str
+    call_sid: str | None = None
     conference_sid: str | None = None
     recording_sid: str | None = None
     recording_status: str | None = None
+    task_sid: str | None = None
 
 
-Sought = CreateParticipant | CreateCall | StartRecording
+Sought = CreateParticipant | CreateCall | StartRecording | CreateTask
 
 
 class Missing(StrEnum):
@@ -69,8 +71,8 @@ class Reconciler:
         """
         result: Found | Missing = Missing.UNSEEN
         looks = self._looks(self._pauses.now(), since_ms)
-        if isinstance(action, StartRecording):  # it is of one call, whose list of recordings is the whole truth
-            looks = looks[:_LOOKS_FOR_RECORDING]
+        if isinstance(action, (StartRecording, CreateTask)):  # a list that is the whole truth
+            looks = looks[:_LOOKS_IN_A_LIST]
         for number, at_ms in enumerate(looks, 1):
             await self._pauses.until(at_ms)
             look = await self._look(action, begun_ms, thorough=number >= len(looks) - 1)
@@ -99,6 +101,8 @@ class Reconciler:
         try:
             if isinstance(action, StartRecording):
                 return await self._recording_of(action, begun_ms) or Missing.ABSENT
+            if isinstance(action, CreateTask):
+                return await self._task_of(action) or Missing.ABSENT
             by_label = await self._by_label(action)
             if by_label is not None:
                 return by_label
@@ -116,6 +120,11 @@ class Reconciler:
             if recording.sid and str(recording.status) in ACTIVE and _is_recent(began, begun_ms):
                 return Found(action.call_sid, None, recording.sid, str(recording.status))
         return None
+
+    async def _task_of(self, action: CreateTask) -> Found | None:
+        """Our own id is among the attributes: whoever carries it is ours."""
+        task_sid = await task_of(self._account, action)
+        return Found(task_sid=task_sid) if task_sid is not None else None
 
     async def _by_label(self, action: CreateParticipant | CreateCall) -> Found | None:
         if isinstance(action, CreateCall) or action.leg is None:  # a call has its label only once it is in the room

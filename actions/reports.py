@@ -36,6 +36,7 @@ def report_of(action: Action, ending: Ending, at_ms: int) -> ActionReport:
         conference_sid=ending.conference_sid,
         recording_sid=ending.recording_sid,
         recording_status=ending.recording_status,
+        task_sid=ending.task_sid,
         attempts=ending.attempts,
         seen=ending.seen,
     )

@@ -11,12 +11,14 @@ from actions.verbs.look_up import look_up
 from actions.verbs.recordings import start_recording, update_recording
 from actions.verbs.redirect_call import redirect_call
 from actions.verbs.remove_participant import remove_participant
+from actions.verbs.tasks import create_task, update_reservation, update_task
 from actions.verbs.update_participant import update_participant
 from schemas.actions import (
     Action,
     AnnounceAll,
     CreateCall,
     CreateParticipant,
+    CreateTask,
     EndConference,
     HangUp,
     LookUp,
@@ -25,10 +27,12 @@ from schemas.actions import (
     StartRecording,
     UpdateParticipant,
     UpdateRecording,
+    UpdateReservation,
+    UpdateTask,
 )
 
 
-async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: C901, PLR0911 - one case per verb
+async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: C901, PLR0911, PLR0912 - one case per verb
     """Ask Twilio once for what the action wants. Raises `RequestFailedError` with what was heard."""
     match action:
         case CreateParticipant():
@@ -51,5 +55,11 @@ async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: 
             return await start_recording(account, action)
         case UpdateRecording():
             return await update_recording(account, action)
+        case CreateTask():
+            return await create_task(account, action)
+        case UpdateTask():
+            return await update_task(account, action)
+        case UpdateReservation():
+            return await update_reservation(account, action)
         case LookUp():
             return await look_up(account, action)

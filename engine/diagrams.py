@@ -14,10 +14,11 @@ from engine.core.machines import (
     LEG_MACHINE,
     RECORDING_MACHINE,
     SUPERVISION_MACHINE,
+    TASK_MACHINE,
     TRANSFER_MACHINE,
 )
 from engine.core.table import Row
-from engine.core.tables import calls, legs, recordings, supervisions, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
 
 FOLDER = Path("docs/machines")
 MACHINES: dict[str, tuple[Machine, tuple[Row, ...], str]] = {
@@ -34,6 +35,7 @@ MACHINES: dict[str, tuple[Machine, tuple[Row, ...], str]] = {
         recordings.RECORDING_ROWS,
         "The recording of the customer's leg (state-machines.md section 7).",
     ),
+    "task": (TASK_MACHINE, tasks.TASK_ROWS, "One search for a worker through TaskRouter (twilio-facts.md section 5)."),
 }
 
 

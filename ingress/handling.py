@@ -131,6 +131,8 @@ class Ingress:
             raise RefusedError(404, "no_route")
         if route in ENTERING or (route is Route.VOICEMAIL and "left" in incoming.query):
             return await self._let_in(incoming, route)
+        if route is Route.TASK_EVENTS and "TaskSid" not in incoming.fields:
+            raise RefusedError(204, "not_about_a_task")
         if route in TWIML_ROUTES:
             return _xml(self._document(incoming, route))
         return await self._take(incoming, route)
@@ -141,13 +143,13 @@ class Ingress:
             webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self._clock())
         except UnplaceableError as unplaceable:
             await self._set_aside_or_refuse(incoming, unplaceable)
-            return web.Response(status=204)
+            return _taken(route)
         try:
             await self._record(webhook)
         except NotDurableError as error:
             raise RefusedError(503, "log_unavailable") from error
         self._say.debug("ingress.webhook", call_id=webhook.call_id, source=webhook.source.value, record=webhook.id)
-        return web.Response(status=204)
+        return _taken(route)
 
     async def _let_in(self, incoming: Incoming, route: Route) -> web.Response:
         """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again."""
@@ -265,6 +267,13 @@ def _refusal(status: int) -> web.Response:
     if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
         response.force_close()  # the rest of the body is still on its way
     return response
+
+
+def _taken(route: Route) -> web.Response:
+    """204; an assignment wants an instruction: an empty one says that we act by REST (twilio-facts.md 5.1)."""
+    if route is Route.ASSIGNMENT:
+        return web.json_response({})
+    return web.Response(status=204)
 
 
 def _xml(document: bytes) -> web.Response:

@@ -23,6 +23,8 @@ SOURCES: dict[Route, Source] = {
     Route.AMD: Source.AMD,
     Route.RECORDING: Source.RECORDING,
     Route.VOICEMAIL: Source.VOICEMAIL,
+    Route.ASSIGNMENT: Source.ASSIGNMENT,
+    Route.TASK_EVENTS: Source.TASK,
 }
 """The routes that leave a record. `dial-action` leaves none: that the leg has left is told by the conference."""
 
@@ -64,11 +66,28 @@ def call_of(source: Source, query: Mapping[str, str], fields: Mapping[str, str])
         if not is_call_id(call):
             raise UnplaceableError("bad_call", "`call` in the query is not a call id")
         return call
+    if source in {Source.ASSIGNMENT, Source.TASK}:
+        return _by_task(fields.get("TaskAttributes", ""))
     if source is Source.JOINING:
         raise UnplaceableError("no_call", "a leg that we dialled brings `call` in its query")
     if source is Source.CONFERENCE:
         return _by_room(fields.get("FriendlyName", ""))
     return _by_call_sid(fields.get("CallSid", ""))
+
+
+class _TaskAttributes(msgspec.Struct, frozen=True):
+    call_id: str = ""
+
+
+def _by_task(attributes: str) -> CallId:
+    """A task of ours carries the call among its attributes."""
+    try:
+        call = msgspec.json.decode(attributes.encode(), type=_TaskAttributes).call_id
+    except msgspec.MsgspecError:
+        call = ""
+    if not is_call_id(call):
+        raise UnplaceableError("no_call", "no `call_id` among the task's attributes")
+    return call
 
 
 def _by_room(friendly_name: str) -> CallId:

@@ -127,6 +127,47 @@ class UpdateRecording(_Action, frozen=True, tag="update_recording", omit_default
     status: RecordingStatus
 
 
+class TaskEnd(StrEnum):
+    """How a task is ended: the work is done, or nobody wants it any more."""
+
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+
+
+class ReservationAnswer(StrEnum):
+    """What we say to a reservation once the worker's leg has told."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class CreateTask(_Action, frozen=True, tag="create_task", omit_defaults=True, kw_only=True):
+    """Ask TaskRouter for a worker. The attributes carry `queue`, `call_id`, `call_sid` and `task`, and the context."""
+
+    task: str
+    queue: str
+    call_sid: str
+    context: dict[str, str] = {}
+
+
+class UpdateTask(_Action, frozen=True, tag="update_task", omit_defaults=True, kw_only=True):
+    """End a task."""
+
+    task: str
+    task_sid: str
+    status: TaskEnd
+    reason: str = ""
+
+
+class UpdateReservation(_Action, frozen=True, tag="update_reservation", omit_defaults=True, kw_only=True):
+    """Answer a reservation."""
+
+    task: str
+    task_sid: str
+    reservation_sid: str
+    status: ReservationAnswer
+
+
 class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=True):
     """Look at Twilio and report what is there: the room's participants and the calls named. Changes nothing."""
 
@@ -138,7 +179,7 @@ class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=Tr
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
     | RedirectCall | StartRecording | UpdateRecording
-    | LookUp
+    | CreateTask | UpdateTask | UpdateReservation | LookUp
 )  # fmt: skip
 
 CREATING = (CreateParticipant, CreateCall)

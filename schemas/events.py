@@ -95,6 +95,18 @@ class RecordingEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     duration_s: float | None = None
 
 
+class TaskRouterEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
+    """`task.…`: the search for a worker moved. `leg` is the worker's of the present reservation."""
+
+    task: str
+    queue: str
+    from_: str | None = field(default=None, name="from")
+    to: str | None = None
+    reason: str | None = None
+    leg: str | None = None
+    task_sid: str | None = None
+
+
 class VoicemailEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     """`voicemail.…`: the customer was asked for a message and left one, or did not."""
 
@@ -125,8 +137,8 @@ class FactIgnored(_Data, frozen=True, omit_defaults=True, kw_only=True):
 
 
 EventData = (
-    CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | VoicemailEvent | ActionEvent
-    | FactIgnored
+    CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | VoicemailEvent
+    | TaskRouterEvent | ActionEvent | FactIgnored
 )  # fmt: skip
 
 CALL_EVENTS = (
@@ -141,8 +153,8 @@ LEG_EVENTS = (
 TRANSFER_EVENTS = (
     "transfer.started", "transfer.dialing", "transfer.consulting", "transfer.swapped", "transfer.three_way",
     "transfer.completing", "transfer.awaiting_target", "transfer.cancelling", "transfer.fallback",
-    "transfer.attempt_failed", "transfer.race", "transfer.target_arrived", "transfer.consult_limit", "transfer.completed", "transfer.cancelled", "transfer.failed",
-    "transfer.abandoned",
+    "transfer.attempt_failed", "transfer.race", "transfer.target_arrived", "transfer.consult_limit",
+    "transfer.completed", "transfer.cancelled", "transfer.failed", "transfer.abandoned",
 )  # fmt: skip
 HOLD_EVENTS = ("hold.reminder", "hold.limit", "hold.ended")
 SUPERVISION_EVENTS = (
@@ -152,6 +164,9 @@ SUPERVISION_EVENTS = (
 RECORDING_EVENTS = (
     "recording.started", "recording.paused", "recording.resumed", "recording.stopped", "recording.completed",
     "recording.failed", "recording.absent",
+)  # fmt: skip
+TASK_EVENTS = (
+    "task.creating", "task.pending", "task.reserved", "task.assigned", "task.completed", "task.canceled", "task.failed",
 )  # fmt: skip
 VOICEMAIL_EVENTS = ("voicemail.recorded", "voicemail.empty")
 ACTION_EVENTS = ("action.failed", "action.expired", "action.unknown")
@@ -163,6 +178,7 @@ EVENTS: dict[str, type[EventData]] = {
     **dict.fromkeys(HOLD_EVENTS, HoldEvent),
     **dict.fromkeys(SUPERVISION_EVENTS, SupervisionEvent),
     **dict.fromkeys(RECORDING_EVENTS, RecordingEvent),
+    **dict.fromkeys(TASK_EVENTS, TaskRouterEvent),
     **dict.fromkeys(VOICEMAIL_EVENTS, VoicemailEvent),
     **dict.fromkeys(ACTION_EVENTS, ActionEvent),
     "fact.ignored": FactIgnored,

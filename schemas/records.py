@@ -96,6 +96,7 @@ class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, g
     conference_sid: str | None = None
     recording_sid: str | None = None
     recording_status: str | None = None
+    task_sid: str | None = None
     attempts: int = 1
     seen: Observation | None = None
 

@@ -27,6 +27,8 @@ class Route(StrEnum):
     ANNOUNCE = "/v1/voice/announce"
     WHISPER = "/v1/voice/whisper"
     VOICEMAIL = "/v1/voice/voicemail"
+    ASSIGNMENT = "/v1/taskrouter/assignment"
+    TASK_EVENTS = "/v1/taskrouter/events"
 
 
 def callback_url(public_url: str, route: Route, **query: str | None) -> str:

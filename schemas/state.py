@@ -147,6 +147,7 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     doubts: int = 0
     ring_timeout_s: int = 20
     heard_at: int | None = None
+    detail: str | None = None
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -181,6 +182,7 @@ class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
     disposition: Disposition | None = None
     command: str | None = None
     recall_leg: str | None = None
+    task: str | None = None
 
 
 class Supervision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -236,6 +238,34 @@ class PendingAction(msgspec.Struct, frozen=True, gc=False):
     since: int
 
 
+class TaskState(StrEnum):
+    """Where a TaskRouter task of the call is (twilio-facts.md section 5)."""
+
+    CREATING = "creating"
+    PENDING = "pending"
+    RESERVED = "reserved"
+    ASSIGNED = "assigned"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+LIVE_TASK_STATES = frozenset({TaskState.CREATING, TaskState.PENDING, TaskState.RESERVED, TaskState.ASSIGNED})
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation."""
+
+    task: str
+    queue: str
+    role: Role
+    state: TaskState
+    task_sid: str | None = None
+    reservation_sid: str | None = None
+    leg: str | None = None
+    reason: str | None = None
+
+
 class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A command taken and not yet answered: `leg` is whose effect it waits for, `action` whose failure ends it."""
 
@@ -246,6 +276,7 @@ class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     name: str
     leg: str | None = None
     action: str | None = None
+    task: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -280,6 +311,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     supervisions: tuple[Supervision, ...] = ()
     recording: Recording = NO_RECORDING
     timers: dict[str, int] = {}
+    tasks: tuple[Task, ...] = ()
     pending: tuple[PendingAction, ...] = ()
     open: tuple[OpenCommand, ...] = ()
     answers: tuple[Answer, ...] = ()

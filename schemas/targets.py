@@ -15,7 +15,7 @@ TARGET_PATTERN = (
 TargetText = Annotated[
     str, Meta(pattern=TARGET_PATTERN, description="phone:+E164, sip:user@host, client:identity, queue:NAME or app:AP…")
 ]
-_TARGET = re.compile(TARGET_PATTERN)
+TARGET = re.compile(TARGET_PATTERN)
 
 
 class TargetKind(StrEnum):
@@ -50,7 +50,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 def parse_target(text: str) -> Target:
     """`text` as a target. Raises `InvalidTargetError` that says what is allowed."""
-    if _TARGET.fullmatch(text) is None:
+    if TARGET.fullmatch(text) is None:
         message = (
             f"{text[:80]!r} is not a target: expected phone:+E164, sip:user@host, client:identity, queue:NAME "
             "or app:AP…?key=value"
@@ -63,4 +63,4 @@ def parse_target(text: str) -> Target:
 def target_of_address(address: str) -> Target | None:
     """The target behind a Twilio `From` or `To`, or None for a withheld or odd one (`anonymous`, a short code)."""
     text = address if ":" in address else f"phone:{address}"
-    return parse_target(text) if _TARGET.fullmatch(text) else None
+    return parse_target(text) if TARGET.fullmatch(text) else None

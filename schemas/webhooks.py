@@ -21,6 +21,8 @@ class Source(StrEnum):
     RECORDING = "recording"
     DIAL_ACTION = "dial_action"
     VOICEMAIL = "voicemail"
+    ASSIGNMENT = "assignment"
+    TASK = "task"
 
 
 class _Form(msgspec.Struct, frozen=True, rename="pascal", gc=False):
@@ -106,6 +108,28 @@ class VoicemailLeft(_Form, frozen=True, rename="pascal", gc=False):
     recording_duration: int | None = None
 
 
+class Assignment(_Form, frozen=True, rename="pascal", gc=False):
+    """TaskRouter's assignment callback: a worker is reserved for a task. The attributes are JSON text."""
+
+    task_sid: str
+    reservation_sid: str
+    account_sid: str = ""
+    worker_sid: str = ""
+    worker_attributes: str = "{}"
+    task_attributes: str = "{}"
+
+
+class TaskEvent(_Form, frozen=True, rename="pascal", gc=False):
+    """A TaskRouter event about a task or a reservation. `sid` is the event's own."""
+
+    event_type: str
+    sid: str
+    account_sid: str = ""
+    task_sid: str = ""
+    reservation_sid: str | None = None
+    task_attributes: str = "{}"
+
+
 class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
     """The `<Dial action>` request of a leg whose `<Dial><Conference>` ended."""
 
@@ -115,7 +139,10 @@ class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
     dial_call_status: str = ""
 
 
-Form = VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded | VoicemailLeft
+Form = (
+    VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded | VoicemailLeft
+    | Assignment | TaskEvent
+)  # fmt: skip
 
 FORMS: dict[Source, type[Form]] = {
     Source.VOICE: VoiceRequest,
@@ -126,6 +153,8 @@ FORMS: dict[Source, type[Form]] = {
     Source.RECORDING: RecordingProgress,
     Source.DIAL_ACTION: DialEnded,
     Source.VOICEMAIL: VoicemailLeft,
+    Source.ASSIGNMENT: Assignment,
+    Source.TASK: TaskEvent,
 }
 
 _decoders = {source: msgspec.json.Decoder(form, strict=False) for source, form in FORMS.items()}
@@ -157,6 +186,10 @@ def record_id(source: Source, form: Form) -> str:
             return f"amd.{form.call_sid}.{form.answered_by}"
         case RecordingProgress():
             return f"recording.{form.recording_sid}.{form.recording_status}"
+        case Assignment():
+            return f"assignment.{form.reservation_sid}"
+        case TaskEvent():
+            return f"task.{form.sid}"
 
 
 def _order(sequence: int | None, timestamp: str | None) -> str:

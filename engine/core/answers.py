@@ -5,7 +5,7 @@ What a command waits for is asked of the state after every record, so the order 
 
 from collections.abc import Callable
 
-from engine.core import awaited, consults
+from engine.core import awaited, consults, tasks
 from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables.commands import ALLOWED, NEVER
@@ -13,7 +13,7 @@ from engine.core.turn import Turn
 from schemas.ids import command_key, result_id
 from schemas.records import Command
 from schemas.results import Outcome, Result
-from schemas.state import Answer, Call, CallState, Leg, LegState, OpenCommand, TransferState
+from schemas.state import Answer, Call, CallState, Leg, LegState, OpenCommand, TaskState, TransferState
 
 MOST_ANSWERS = 64
 
@@ -25,11 +25,13 @@ _TRANSFER_OVER = frozenset(
 _DOUBTFUL = {"create_unknown": Outcome.UNKNOWN, "expired": Outcome.EXPIRED}
 
 
-def open_command(turn: Turn, command: Command, leg: str | None = None, action: str | None = None) -> None:
+def open_command(
+    turn: Turn, command: Command, leg: str | None = None, action: str | None = None, *, task: str | None = None
+) -> None:
     """Take a command; it is answered when the effect on `leg` is observed, or `action` has failed."""
     opened = OpenCommand(
         command_key(command.command_source, command.command_id), command.command_id, command.command_source,
-        command.command_type, command.name, leg, action,
+        command.command_type, command.name, leg, action, task,
     )  # fmt: skip
     turn.set(open=(*turn.call.open, opened))
 
@@ -110,7 +112,16 @@ def _pending(call: Call, action: str | None) -> bool:
     return action is not None and any(item.action.id == action for item in call.pending)
 
 
+def _worker_joined(turn: Turn, task_id: str) -> Verdict:
+    task = tasks.find(turn, task_id)
+    if task is None or task.state in {TaskState.CANCELED, TaskState.FAILED}:
+        return Outcome.FAILED, (task.reason if task is not None else None) or "failed"
+    return _APPLIED if task.state in {TaskState.ASSIGNED, TaskState.COMPLETED} else None
+
+
 def _leg_joined(turn: Turn, opened: OpenCommand) -> Verdict:
+    if opened.task is not None:
+        return _worker_joined(turn, opened.task)
     leg = turn.leg(opened.leg or "")
     if leg.state is LegState.JOINED or (leg.joined_at is not None and leg.state is LegState.LEFT):
         return _APPLIED
@@ -118,8 +129,7 @@ def _leg_joined(turn: Turn, opened: OpenCommand) -> Verdict:
 
 
 def _failed(leg: Leg) -> Verdict:
-    reason = leg.reason or "failed"
-    return _DOUBTFUL.get(reason, Outcome.FAILED), reason
+    return _DOUBTFUL.get(leg.detail or "", Outcome.FAILED), leg.reason or "failed"
 
 
 def _customer_joined(turn: Turn, opened: OpenCommand) -> Verdict:

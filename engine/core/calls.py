@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, flags
+from engine.core import destinations, flags, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.table import Act, Guard
@@ -85,7 +85,11 @@ def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     position = turn.call.routed
     if position < len(route) and destinations.nobody_coming(turn):
         turn.set(routed=position + 1)
-        dial(turn, role_of(route[position]), route[position], whisper=prompt_of(turn.call.policy.whisper))
+        queue = tasks.queue_of(route[position])
+        if queue is not None:
+            tasks.search(turn, Role.AGENT, queue)
+        else:
+            dial(turn, role_of(route[position]), route[position], whisper=prompt_of(turn.call.policy.whisper))
 
 
 def connect(turn: Turn, leg_id: str) -> None:
@@ -192,6 +196,7 @@ def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     for name in tuple(turn.call.timers):
         if not name.startswith("leg."):
             turn.disarm(name)
+    tasks.drop_all(turn)
     for leg in turn.live():
         turn.stimulate(LEG, "ending" if turn.call.room.ending and leg.state is LegState.JOINED else "remove", leg.leg)
     turn.arm(FORGET, FORGET_AFTER_MS)

@@ -4,12 +4,12 @@ The words are those of the policy (contracts.md section 6). A goodbye and a voic
 customer's own Twilio call is redirected, and ends with them.
 """
 
-from engine.core import flags
+from engine.core import flags, tasks
 from engine.core.dialling import dial, role_of
 from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
 from schemas.actions import RedirectCall
 from schemas.prompts import Prompt
-from schemas.state import Leg, LegState
+from schemas.state import Leg, LegState, Role
 
 WAIT = "max_wait"
 END = "end"
@@ -66,6 +66,11 @@ def overflow(turn: Turn, target: str) -> None:
         announce_end(turn)
         return
     turn.set(overflowed=True)
+    queue = tasks.queue_of(target)
+    if queue is not None:
+        tasks.search(turn, Role.AGENT, queue)
+        turn.arm(WAIT, tasks.SEARCH_WITHIN_MS + SENT_OFF_WITHIN_MS)
+        return
     leg = dial(turn, role_of(target), target)
     turn.arm(WAIT, turn.leg(leg).ring_timeout_s * 1000 + SENT_OFF_WITHIN_MS)
 
@@ -83,7 +88,8 @@ def requeue(turn: Turn) -> None:
 
 def nobody_coming(turn: Turn) -> bool:
     """Whether no agent is in the room or on the way to it."""
-    return not any(leg.role in TALKING_ROLES and leg.state is not LegState.LEAVING for leg in turn.live())
+    coming = any(leg.role in TALKING_ROLES and leg.state is not LegState.LEAVING for leg in turn.live())
+    return not coming and not tasks.searching(turn, Role.AGENT)
 
 
 def recall(turn: Turn, former: Leg | None) -> str | None:

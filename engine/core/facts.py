@@ -7,18 +7,20 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import flags, machines, recording_facts
+from engine.core import flags, machines, recording_facts, tasks
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.records import Webhook
 from schemas.state import Flags, Leg, LegState, Role
 from schemas.webhooks import (
+    Assignment,
     CallProgress,
     ConferenceEvent,
     DialEnded,
     MachineDetection,
     RecordingProgress,
     Source,
+    TaskEvent,
     VoicemailLeft,
     VoiceRequest,
     read_form,
@@ -46,7 +48,7 @@ _MACHINES = ("machine", "fax")
 LEAVE = "participant-leave"
 
 
-def apply(turn: Turn, record: Webhook) -> None:
+def apply(turn: Turn, record: Webhook) -> None:  # noqa: C901 - one case per form
     """Let a webhook move the call."""
     try:
         form = read_form(record.source, record.params)
@@ -62,6 +64,12 @@ def apply(turn: Turn, record: Webhook) -> None:
             _detection(turn, record, form)
         case VoiceRequest() if record.source is Source.JOINING:
             _pull(turn, record, "answered", form.call_sid)
+        case Assignment():
+            if not tasks.assigned(turn, form):
+                turn.ignore("not_expected", "assignment")
+        case TaskEvent():
+            if not tasks.told(turn, form):
+                turn.ignore("noted", form.event_type)
         case VoicemailLeft():
             _voicemail(turn, record, form)
         case RecordingProgress():

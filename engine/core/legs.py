@@ -1,9 +1,9 @@
 """What the leg machine's guards ask and its effects do. What a move means for the call is raised as a stimulus."""
 
-from engine.core import flags
+from engine.core import flags, tasks
 from engine.core.dialling import leg_timer
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
 from schemas.actions import HangUp, RemoveParticipant
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
@@ -13,6 +13,8 @@ LOOK_WITHIN_MS = 5_000
 JOIN_WITHIN_MS = 60_000
 LEAVE_WITHIN_MS = 10_000
 LOST_AFTER_DOUBTS = 3
+FAILURES = frozenset({"busy", "no_answer", "failed", "rejected", "machine", "cancelled"})
+"""Why legs and attempts fail, as contracts.md section 4 has it."""
 
 
 def was_in(turn: Turn, leg_id: str) -> bool:
@@ -117,6 +119,9 @@ def enter(turn: Turn, leg_id: str) -> None:
     """It is in the room."""
     turn.disarm(leg_timer(leg_id))
     leg = turn.update(leg_id, joined_at=turn.at, reason=None)
+    task = tasks.of_leg(turn, leg_id)
+    if task is not None:
+        turn.stimulate(TASK, "worker_joined", task.task)
     if turn.call.state is CallState.ENDED:
         turn.stimulate(LEG, "remove", leg_id)
     elif leg.role is Role.CUSTOMER:
@@ -145,13 +150,26 @@ def close(turn: Turn, leg_id: str) -> None:
     """It is over: tell the machines that cared about it, the transfer before the call."""
     turn.disarm(leg_timer(leg_id))
     leg = turn.leg(leg_id)
-    if leg.reason is None:
-        leg = turn.update(leg_id, reason=turn.reason or "left")
-    _tell_transfer(turn, leg)
-    _tell_call(turn, leg)
+    leg = _judged(turn, leg)
+    task = tasks.of_leg(turn, leg_id)
+    if task is not None and leg.joined_at is None:
+        turn.stimulate(TASK, "worker_failed", task.task)
+    else:
+        _tell_transfer(turn, leg)
+        _tell_call(turn, leg)
+        if task is not None:
+            turn.stimulate(TASK, "worker_left", task.task)
     _tell_supervisions(turn, leg)
     if not turn.live():
         turn.stimulate(CALL, "everybody_gone", leg_id)
+
+
+def _judged(turn: Turn, leg: Leg) -> Leg:
+    """A leg that never came in failed for one of the few reasons that readers know; the rest is its detail."""
+    reason = leg.reason or turn.reason or "left"
+    if leg.state in {LegState.FAILED, LegState.LOST} and reason not in FAILURES:
+        return turn.update(leg.leg, reason="failed", detail=reason)
+    return turn.update(leg.leg, reason=reason)
 
 
 def _tell_transfer(turn: Turn, leg: Leg) -> None:

@@ -12,10 +12,14 @@ from engine.core.recordings import change as change_recording
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
 from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
-from engine.core.tables import calls, legs, recordings, supervisions, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
+from engine.core.tasks import change as change_task
+from engine.core.tasks import find as find_task
+from engine.core.tasks import tell as tell_task
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
-from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, Turn
-from schemas.state import CallState, LegState, RecordingState, SupervisionState, TransferState
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TASK, Turn
+from schemas.state import CallState, LegState, RecordingState, SupervisionState, TaskState, TransferState
 
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
@@ -29,6 +33,8 @@ SUPERVISION_MACHINE = machine_of(supervisions.STATES, supervisions.SUPERVISION_R
 RECORDING_MACHINE = machine_of(recordings.STATES, recordings.RECORDING_ROWS)
 SUPERVISION_TABLE = compile_table(SUPERVISION_MACHINE, SUPERVISION_GUARDS, SUPERVISION_EFFECTS)
 RECORDING_TABLE = compile_table(RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS)
+TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
+TASK_TABLE = compile_table(TASK_MACHINE, TASK_GUARDS, TASK_EFFECTS)
 
 MOST_MOVES = 256
 
@@ -76,6 +82,8 @@ def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
         return move_supervision(turn, trigger, leg_id)
     if machine == RECORDING:
         return move_recording(turn, trigger)
+    if machine == TASK:
+        return move_task(turn, trigger, leg_id)
     return move_transfer(turn, trigger, leg_id)
 
 
@@ -171,6 +179,21 @@ def move_supervision(turn: Turn, trigger: str, leg_id: str) -> bool:
     change_supervision(turn, leg_id, state=SupervisionState(arc.target))
     for effect in arc.effects:
         effect(turn, leg_id)
+    return True
+
+
+def move_task(turn: Turn, trigger: str, task_id: str) -> bool:
+    """Move a search for a worker."""
+    task = find_task(turn, task_id)
+    arc = choose(TASK_TABLE, turn, task.state.value, trigger, task_id) if task is not None else None
+    if task is None or arc is None:
+        return False
+    change_task(turn, task_id, state=TaskState(arc.target))
+    for effect in arc.effects:
+        effect(turn, task_id)
+    moved = find_task(turn, task_id)
+    if moved is not None and moved.state is not task.state:
+        tell_task(turn, moved, task.state)
     return True
 
 

@@ -62,7 +62,7 @@ def _updated(turn: Turn, action: UpdateRecording, report: ActionReport) -> None:
     if turn.call.recording.action != action.id:
         return
     shown = _SHOWN.get(report.recording_status or "")
-    if report.outcome is ActionOutcome.DONE and shown is not None:
+    if shown is not None:
         recordings.change(turn, action=None)
         turn.stimulate(RECORDING, shown)
         return

@@ -13,6 +13,7 @@ from schemas.state import CallState, RecordingState
 
 TIMER = "recording"
 PAUSE = "max_pause"
+UNKNOWN = "unknown"
 CALLBACK_WITHIN_MS = 10_000
 RESUME_AGAIN_MS = 10_000
 
@@ -87,9 +88,13 @@ def _requesting(status: RecordingStatus, wanted: RecordingState) -> Act:
 def begin_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Nothing is recorded from now on, for a limited time."""
     change(turn, paused_at=turn.at, wanted=RecordingState.PAUSED)
-    item = turn.call.recording
-    turn.arm(PAUSE, (item.pause_s or item.max_pause_s or turn.call.policy.max_pause_s) * 1000)
+    turn.arm(PAUSE, _limit_ms(turn))
     tell(turn, "paused", from_=RecordingState.ON.value)
+
+
+def _limit_ms(turn: Turn) -> int:
+    item = turn.call.recording
+    return (item.pause_s or item.max_pause_s or turn.call.policy.max_pause_s) * 1000
 
 
 def end_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -102,7 +107,10 @@ def end_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def keep_on(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It goes on."""
+    """It goes on, as far as is known; a pause in doubt must not last for ever, so it is resumed in time like any."""
+    item = turn.call.recording
+    if item.wanted is RecordingState.PAUSED and item.reason == UNKNOWN:
+        turn.arm(PAUSE, _limit_ms(turn))
     change(turn, wanted=RecordingState.ON)
 
 
@@ -116,9 +124,8 @@ def keep_paused(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 def note_stopped(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Nothing more is recorded; the file is still to be finished."""
     turn.disarm(PAUSE)
-    if not turn.call.recording.stopped:
-        change(turn, stopped=True, wanted=RecordingState.STOPPING)
-        tell(turn, "stopped")
+    change(turn, stopped=True, wanted=RecordingState.STOPPING)
+    tell(turn, "stopped")
 
 
 def _ended(turn: Turn) -> None:

@@ -6,13 +6,14 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import answers, facts, flags, machines, observations, recording_facts, supervisions
+from engine.core import answers, facts, flags, machines, observations, recording_facts, supervisions, tasks
 from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
     AnnounceAll,
     CreateCall,
     CreateParticipant,
+    CreateTask,
     EndConference,
     HangUp,
     LookUp,
@@ -51,7 +52,7 @@ def _tell(turn: Turn, report: ActionReport) -> None:
     turn.emit(f"action.{report.outcome.value}", event)
 
 
-def _take(turn: Turn, action: Action, report: ActionReport) -> None:
+def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C901 - one case per action
     leg = turn.find(action.leg)
     done = report.outcome is ActionOutcome.DONE
     match action:
@@ -72,6 +73,8 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:
                 turn.stimulate(LEG, "remove", live.leg)
         case RedirectCall() if not done:
             turn.stimulate(CALL, "end_asked")
+        case CreateTask():
+            tasks.created(turn, action.task, report.task_sid if done else None, report.reason)
         case LookUp() if done and report.seen is not None:
             observations.apply(turn, report.seen, action.at)
         case EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:

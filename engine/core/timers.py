@@ -9,9 +9,10 @@ from engine.core import (
     machines,
     recordings,
     supervisions,
+    tasks,
     transfers,
 )
-from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TASK, TRANSFER, Turn
 from schemas.records import TimerDue
 from schemas.state import CallState, LegState
 
@@ -40,6 +41,8 @@ def apply(turn: Turn, record: TimerDue) -> None:
         turn.stimulate(LEG, "overdue", record.name.removeprefix(LEG_PREFIX))
     elif record.name.startswith(supervisions.PREFIX):
         turn.stimulate(SUPERVISION, "overdue", record.name.removeprefix(supervisions.PREFIX))
+    elif record.name.startswith(tasks.TIMER_PREFIX):
+        turn.stimulate(TASK, "overdue", record.name.removeprefix(tasks.TIMER_PREFIX))
     elif record.name in _RECORDING_TRIGGERS:
         turn.stimulate(RECORDING, _RECORDING_TRIGGERS[record.name])
     elif record.name in _CALL_TRIGGERS:

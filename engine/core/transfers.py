@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.core import destinations, flags
+from engine.core import destinations, flags, tasks
 from engine.core.dialling import dial
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, TASK, TRANSFER, Turn
 from schemas.commands import Disposition, Release
 from schemas.events import TransferEvent
 from schemas.state import LIVE_LEG_STATES, Leg, LegState, Role, Transfer
@@ -61,7 +61,7 @@ def initiator_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
 
 def target_gone(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether no target is in the room or on the way."""
-    return not _live(turn.find(current(turn).leg))
+    return not _live(turn.find(current(turn).leg)) and not tasks.searching(turn, Role.TARGET)
 
 
 def more_targets(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -125,8 +125,12 @@ def dial_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Dial the next target."""
     transfer = current(turn)
     target = transfer.targets[transfer.next]
-    leg = dial(turn, Role.TARGET, target, ring_timeout_s=transfer.ring_timeout_s, early_media=True)
-    change(turn, leg=leg, next=transfer.next + 1)
+    queue = tasks.queue_of(target)
+    if queue is not None:
+        change(turn, leg=None, task=tasks.search(turn, Role.TARGET, queue), next=transfer.next + 1)
+    else:
+        leg = dial(turn, Role.TARGET, target, ring_timeout_s=transfer.ring_timeout_s, early_media=True)
+        change(turn, leg=leg, task=None, next=transfer.next + 1)
     tell(turn, "transfer.dialing", reason=None)
 
 
@@ -166,9 +170,12 @@ def comfort(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 def drop_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Stop ringing the target, or take it out."""
-    leg = turn.find(current(turn).leg)
+    transfer = current(turn)
+    leg = turn.find(transfer.leg)
     if leg is not None and _live(leg):
         turn.stimulate(LEG, "remove", leg.leg)
+    if transfer.task is not None:
+        turn.stimulate(TASK, "drop", transfer.task)
 
 
 def undo(turn: Turn, leg_id: str) -> None:
@@ -241,8 +248,8 @@ def _send(turn: Turn, leg_id: str, disposition: Disposition) -> None:
 
 def tell_attempt_failed(turn: Turn, leg_id: str) -> None:
     """This target could not be reached."""
-    leg = turn.find(leg_id)
-    change(turn, reason=_attempt_reason(leg.reason if leg else None))
+    leg, task = turn.find(leg_id), tasks.find(turn, current(turn).task)
+    change(turn, reason=_attempt_reason(leg.reason if leg else (task.reason if task else None)))
     tell(turn, "transfer.attempt_failed")
 
 

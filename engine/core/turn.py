@@ -21,6 +21,7 @@ LEG = "leg"
 TRANSFER = "transfer"
 SUPERVISION = "supervision"
 RECORDING = "recording"
+TASK = "task"
 TALKING_ROLES = frozenset({Role.AGENT, Role.AI})
 
 
@@ -39,7 +40,19 @@ class Turn:
     departure.
     """
 
-    __slots__ = ("_actions", "at", "call", "cause", "config", "deadline", "effects", "never_added", "reason", "stimuli")
+    __slots__ = (
+        "_actions",
+        "at",
+        "call",
+        "cause",
+        "config",
+        "deadline",
+        "effects",
+        "never_added",
+        "reason",
+        "stimuli",
+        "worker",
+    )
 
     def __init__(self, call: Call, at: int, cause: str, config: CoreConfig) -> None:
         self.call = call
@@ -49,6 +62,7 @@ class Turn:
         self.deadline: int | None = None
         self.reason: str | None = None
         self.never_added = False
+        self.worker: str | None = None
         self.effects: list[Effect] = []
         self.stimuli: deque[Stimulus] = deque()
         self._actions = 0

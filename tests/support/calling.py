@@ -37,8 +37,8 @@ CALL_SID = sid(1)
 class Story:
     """One call as it happens. Every method is something that happens, in order."""
 
-    def __init__(self, policy: Policy | None = None, *, call_id: str = CALL_SID) -> None:
-        self.config = CoreConfig(Policies(policy or Policy()), account_sid=ACCOUNT, number=NUMBER)
+    def __init__(self, policy: Policy | None = None, *, call_id: str = CALL_SID, queues: bool = False) -> None:
+        self.config = CoreConfig(Policies(policy or Policy()), account_sid=ACCOUNT, number=NUMBER, queues=queues)
         self.board = Switchboard(self.config)
         self.call_id = call_id
         self.call: Call | None = None
@@ -207,9 +207,9 @@ class Story:
         return latest.outcome.value, latest.reason
 
 
-def connected(policy: Policy | None = None) -> Story:
+def connected(policy: Policy | None = None, *, queues: bool = False) -> Story:
     """An inbound call: the customer is in the room with the agent Anna, everything confirmed."""
-    story = Story(policy).inbound().joins("customer-1").command("call.connect", to=AGENT)
+    story = Story(policy, queues=queues).inbound().joins("customer-1").command("call.connect", to=AGENT)
     story.twilio_does(CreateParticipant).progress("agent-1", "ringing").progress("agent-1", "in-progress")
     story.joins("agent-1")
     if story.leg("customer-1").desired.end_on_exit:

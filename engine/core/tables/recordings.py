@@ -31,7 +31,7 @@ RECORDING_ROWS: tuple[Row, ...] = (
     {"trigger": "paused", "source": ON, "dest": PAUSED, "after": ["begin_pause"]},
     {"trigger": "paused", "source": PAUSED, "dest": PAUSED},
     {"trigger": "resume", "source": PAUSED, "dest": PAUSED, "after": ["request_resume"]},
-    {"trigger": "pause_over", "source": PAUSED, "dest": PAUSED, "after": ["request_resume"]},
+    {"trigger": "pause_over", "source": RUNNING, "dest": "=", "after": ["request_resume"]},
     {"trigger": "pause_over", "source": STOPPING, "dest": STOPPING},
     {"trigger": "resumed", "source": PAUSED, "dest": ON, "after": ["end_pause"]},
     {"trigger": "resumed", "source": ON, "dest": ON},

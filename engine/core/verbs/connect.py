@@ -1,6 +1,6 @@
 """`call.connect` and `call.add`: bring somebody into the call."""
 
-from engine.core import answers
+from engine.core import answers, tasks
 from engine.core.assistants import MOST_CHARACTERS, fits
 from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.turn import Turn
@@ -33,8 +33,12 @@ def _bring(
     ring_timeout_s: int | None,
     whisper: Prompt | None,
 ) -> None:
-    if parse_target(to).kind is TargetKind.QUEUE:
+    queue = tasks.queue_of(to)
+    if queue is not None and not turn.config.queues:
         answers.rejected(turn, command, "taskrouter_not_configured")
+        return
+    if queue is not None:
+        answers.open_command(turn, command, task=tasks.search(turn, role, queue))
         return
     if not fits((to,), turn.call.call_id, turn.call.context):
         answers.rejected(turn, command, "context_too_large", f"at most {MOST_CHARACTERS} characters once URL-encoded")

@@ -1,6 +1,6 @@
 """`call.transfer` and `transfer.cancel`: begin and steer the one active transfer."""
 
-from engine.core import answers, flags, machines
+from engine.core import answers, flags, machines, tasks
 from engine.core import transfers as machine
 from engine.core.assistants import fits
 from engine.core.tables.transfers import ACTIVE
@@ -11,7 +11,6 @@ from schemas.commands import Disposition, SteerTransfer, TransferMode
 from schemas.ids import command_key
 from schemas.records import Command
 from schemas.state import Leg, LegState, Role, Transfer, TransferState
-from schemas.targets import TargetKind, parse_target
 
 
 def active(turn: Turn) -> Transfer | None:
@@ -62,7 +61,7 @@ def _initiator(turn: Turn, name: str | None) -> Leg | str:
 def _refusal(turn: Turn, data: commands.Transfer) -> str | None:
     if not turn.customer_present():
         return "no_customer"
-    if any(parse_target(target).kind is TargetKind.QUEUE for target in data.targets):
+    if not turn.config.queues and any(tasks.queue_of(target) for target in data.targets):
         return "taskrouter_not_configured"
     if not fits(data.targets, turn.call.call_id, {**turn.call.context, **(data.context or {})}):
         return "context_too_large"

@@ -39,6 +39,8 @@ _MINIMAL: dict[Source, dict[str, str]] = {
     Source.RECORDING: {"RecordingSid": "RE1", "RecordingStatus": "completed"},
     Source.DIAL_ACTION: {"CallSid": "CA1"},
     Source.VOICEMAIL: {"CallSid": "CA1"},
+    Source.ASSIGNMENT: {"TaskSid": "WT1", "ReservationSid": "WR1"},
+    Source.TASK: {"EventType": "task.created", "Sid": "EV1"},
 }
 
 

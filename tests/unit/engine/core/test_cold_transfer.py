@@ -109,7 +109,7 @@ def test_an_invalid_number_fails_the_attempt_without_another_try() -> None:
     story = dialling().reports(CreateParticipant, ActionOutcome.FAILED, reason="invalid_number", code=21211, status=400)
 
     assert story.outcome() == ("failed", "failed")
-    assert story.leg("target-1").reason == "invalid_number"
+    assert story.leg("target-1").detail == "invalid_number"
 
 
 def test_targets_are_tried_in_order() -> None:

@@ -100,7 +100,7 @@ def test_a_doubtful_create_is_looked_up_and_never_repeated() -> None:
     """N10: an unknown outcome is looked up; a second doubt ends the attempt, and nobody is dialled twice."""
     story = dialling().reports(CreateParticipant, ActionOutcome.UNKNOWN).looks().after(11)
 
-    assert story.leg("target-1").reason == "create_unknown"
+    assert story.leg("target-1").detail == "create_unknown"
     assert [create.leg for create in story.asked(CreateParticipant)] == ["agent-1", "target-1"]
 
 

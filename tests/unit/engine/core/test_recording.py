@@ -219,6 +219,18 @@ def test_a_pause_that_is_not_taken_changes_nothing(
     assert state_of(shows(story.command("recording.pause"), "paused")) is R.PAUSED
 
 
+def test_a_pause_in_doubt_is_resumed_like_any() -> None:
+    """It may have taken effect: nothing is lost for longer than the limit, and a recording that goes on goes on."""
+    story = recording().command("recording.pause", max_pause_s=20).reports(UpdateRecording, ActionOutcome.UNKNOWN)
+    assert state_of(story) is R.ON
+
+    story.after(20)
+
+    assert story.pending(UpdateRecording).status is RecordingStatus.IN_PROGRESS
+    assert state_of(shows(story, "in-progress")) is R.ON
+    assert "max_pause" not in story.state.timers
+
+
 def test_an_answer_that_shows_something_else_is_believed() -> None:
     """Asked to pause, Twilio shows it stopped: then it is stopped."""
     story = shows(recording().command("recording.pause"), "stopped")

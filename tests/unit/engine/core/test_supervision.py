@@ -583,6 +583,17 @@ class TestLeaving:
         assert story.leg(SUPERVISOR).state is LegState.LEAVING
 
 
+def test_an_old_failure_is_no_reason_for_a_departure() -> None:
+    """What ended a coaching an hour ago is not why the supervisor hangs up now."""
+    story = supervised("coach").leaves("agent-1")
+    shown(story, "monitor")
+    assert told(story, "supervision.failed").reason == "coach_left"
+
+    story.leaves(SUPERVISOR)
+
+    assert told(story, "supervision.ended").reason == "hung_up"
+
+
 def test_a_customer_on_hold_is_noted_for_the_audit() -> None:
     """From then on the supervisor hears the agents only; the supervision itself stays as it is."""
     story = supervised("coach").command("call.hold").shows("customer-1", "modify", EndConferenceOnExit=False)

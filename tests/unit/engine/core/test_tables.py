@@ -17,7 +17,8 @@ from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
-from engine.core.tables import calls, legs, recordings, supervisions, transfers
+from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
 from engine.core.turn import Turn
 from engine.diagrams import FOLDER, pages
@@ -39,6 +40,7 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
     "recording": (
         recordings.STATES, recordings.RECORDING_ROWS, machines.RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS,
     ),
+    "task": (tasks.STATES, tasks.TASK_ROWS, machines.TASK_MACHINE, TASK_GUARDS, TASK_EFFECTS),
 }  # fmt: skip
 
 

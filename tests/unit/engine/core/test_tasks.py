@@ -1,0 +1,199 @@
+"""Workers from a queue: room first, one task a search, one leg a reservation (twilio-facts.md section 5)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from calling import ACCOUNT, CALL_SID, Story, connected, sid
+from schemas.actions import CreateParticipant, CreateTask, HangUp, UpdateReservation, UpdateTask
+from schemas.policy import Policy
+from schemas.records import ActionOutcome
+from schemas.state import CallState, Role, TaskState, TransferState
+from schemas.webhooks import Source
+
+TASK_SID, QUEUE = "WT" + "1" * 32, "queue:sales"
+
+
+def waiting() -> Story:
+    """A caller in the room of a centre with queues."""
+    return Story(queues=True).inbound().joins("customer-1")
+
+
+def searching() -> Story:
+    """A worker is being looked for."""
+    return waiting().command("call.connect", to=QUEUE).twilio_does(CreateTask, task_sid=TASK_SID)
+
+
+def reserves(story: Story, reservation: str, worker: str, *, task: str = "task-1") -> Story:
+    """TaskRouter has reserved a worker."""
+    return story.webhook(
+        Source.ASSIGNMENT, TaskSid=TASK_SID, ReservationSid=reservation, WorkerSid="WK1",
+        WorkerAttributes=json.dumps({"contact_uri": worker}),
+        TaskAttributes=json.dumps({"call_id": CALL_SID, "task": task}),
+    )  # fmt: skip
+
+
+def tells(story: Story, event: str, **form: str) -> Story:
+    """A TaskRouter event."""
+    return story.webhook(Source.TASK, EventType=event, Sid=f"EV{event}", TaskSid=TASK_SID, AccountSid=ACCOUNT, **form)
+
+
+def state(story: Story) -> TaskState:
+    """Where the first search is."""
+    return story.state.tasks[0].state
+
+
+def test_a_queue_is_asked_for_a_worker() -> None:
+    """The task carries the queue, the call and the caller's CallSid."""
+    story = waiting().command("call.connect", to=QUEUE)
+
+    [task] = story.asked(CreateTask)
+    assert (task.queue, task.call_id, task.call_sid, task.task) == ("sales", CALL_SID, sid(1), "task-1")
+    assert not story.asked(CreateParticipant)
+
+
+def test_the_reserved_worker_is_joined_into_the_room_and_the_reservation_accepted() -> None:
+    """Room first: we dial, and accept when the worker is in."""
+    story = reserves(searching(), "WR1", "client:carla")
+    assert story.asked(CreateParticipant)[-1].to == "client:carla"
+
+    story.twilio_does(CreateParticipant).joins("agent-1")
+
+    assert story.outcome() == ("applied", None)
+    assert [(answer.reservation_sid, answer.status) for answer in story.asked(UpdateReservation)] == [
+        ("WR1", "accepted")
+    ]
+    assert story.now() is CallState.IN_CONFERENCE
+
+
+def test_a_worker_who_does_not_answer_costs_the_reservation_not_the_search() -> None:
+    """Rejected, so that TaskRouter finds another; the command goes on waiting."""
+    story = reserves(searching(), "WR1", "client:carla").twilio_does(CreateParticipant).progress("agent-1", "no-answer")
+    assert story.asked(UpdateReservation)[-1].status == "rejected"
+    assert state(story) is TaskState.PENDING
+
+    reserves(story, "WR2", "client:dora").twilio_does(CreateParticipant).joins("agent-2")
+
+    assert story.outcome() == ("applied", None)
+
+
+@pytest.mark.parametrize("event", ["timeout", "rescinded", "canceled", "rejected"])
+def test_a_reservation_that_taskrouter_takes_back_stops_the_ringing(event: str) -> None:
+    """The worker's phone does not ring on for nothing."""
+    story = reserves(searching(), "WR1", "client:carla").twilio_does(CreateParticipant).progress("agent-1", "ringing")
+
+    tells(story, f"reservation.{event}", ReservationSid="WR1")
+
+    assert story.asked(HangUp)[-1].leg == "agent-1"
+    assert state(story) is TaskState.PENDING
+
+
+def test_the_reservation_may_come_before_the_answer_of_the_create() -> None:
+    """Callbacks overtake REST answers."""
+    story = reserves(waiting().command("call.connect", to=QUEUE), "WR1", "client:carla")
+
+    story.twilio_does(CreateTask, task_sid=TASK_SID)
+
+    assert state(story) is TaskState.RESERVED
+
+
+def test_a_task_that_cannot_be_made_fails_the_command() -> None:
+    """Twilio's refusal is the answer."""
+    story = waiting().command("call.connect", to=QUEUE)
+    story.reports(CreateTask, ActionOutcome.FAILED, reason="invalid", status=400)
+
+    assert story.outcome() == ("failed", "invalid")
+
+
+def test_a_task_that_taskrouter_cancels_fails_the_command() -> None:
+    """Nobody was found."""
+    story = tells(searching(), "task.canceled")
+
+    assert story.outcome() == ("failed", "task_canceled")
+
+
+def test_a_search_has_a_limit() -> None:
+    """Five minutes without a worker: the task is canceled, and that is said."""
+    story = searching().after(301)
+
+    assert story.asked(UpdateTask)[-1].status == "canceled"
+
+
+def test_the_caller_hangs_up_while_a_worker_is_looked_for() -> None:
+    """The task is canceled, nobody is reserved for a caller who has gone."""
+    story = searching().leaves("customer-1")
+
+    assert story.asked(UpdateTask)[-1].status == "canceled"
+    assert story.outcome()[0] == "failed"
+
+
+def test_the_task_is_completed_when_the_worker_has_left() -> None:
+    """The worker's time is theirs again."""
+    story = reserves(searching(), "WR1", "client:carla").twilio_does(CreateParticipant).joins("agent-1")
+
+    story.leaves("agent-1")
+
+    assert story.asked(UpdateTask)[-1].status == "completed"
+
+
+def test_a_number_may_be_routed_to_a_queue() -> None:
+    """The policy's route is a queue."""
+    story = Story(Policy(route=(QUEUE,)), queues=True).inbound().joins("customer-1")
+
+    assert story.asked(CreateTask)
+
+
+@pytest.mark.parametrize("mode", ["cold", "warm"])
+def test_a_transfer_to_a_queue(mode: str) -> None:
+    """A new task; its worker becomes the target; success when customer and worker are together."""
+    story = connected(queues=True).command("call.transfer", mode=mode, targets=[QUEUE])
+    story.shows("customer-1", "modify", EndConferenceOnExit=False)
+    if mode == "warm":
+        story.shows("customer-1", "hold", Hold=True)
+    story.twilio_does(CreateTask, task_sid=TASK_SID)
+    reserves(story, "WR1", "client:carla").twilio_does(CreateParticipant).joins("target-1")
+    if mode == "warm":
+        story.command("transfer.complete").shows("customer-1", "unhold", Hold=False)
+
+    story.leaves("agent-1")
+
+    assert story.state.transfer is not None
+    assert story.state.transfer.state is TransferState.COMPLETED
+    assert story.leg("target-1").role is Role.AGENT
+
+
+def test_a_transfer_to_a_queue_that_finds_nobody_gives_the_customer_back() -> None:
+    """The search is an attempt like any other."""
+    story = connected(queues=True).command("call.transfer", mode="cold", targets=[QUEUE])
+    story.shows("customer-1", "modify", EndConferenceOnExit=False).twilio_does(CreateTask, task_sid=TASK_SID)
+
+    tells(story, "task.canceled")
+
+    assert story.outcome() == ("failed", "failed")
+    assert story.now() is CallState.IN_CONFERENCE
+
+
+def test_a_cancelled_transfer_cancels_its_search() -> None:
+    """Nobody is reserved for a transfer that is off."""
+    story = connected(queues=True).command("call.transfer", mode="cold", targets=[QUEUE])
+    story.shows("customer-1", "modify", EndConferenceOnExit=False).twilio_does(CreateTask, task_sid=TASK_SID)
+
+    story.command("transfer.cancel")
+
+    assert story.asked(UpdateTask)[-1].status == "canceled"
+    assert {result.outcome for result in story.results()[1:]} == {"applied", "failed"}
+
+
+@pytest.mark.parametrize(
+    "attributes", ["{}", "not json", '{"contact_uri": "mailto:x"}', '{"contact_uri": "queue:sales"}']
+)
+def test_a_worker_without_an_address_is_rejected(attributes: str) -> None:
+    """Nobody is dialled on a guess."""
+    story: Any = searching().webhook(
+        Source.ASSIGNMENT, TaskSid=TASK_SID, ReservationSid="WR1", WorkerAttributes=attributes,
+        TaskAttributes=json.dumps({"call_id": CALL_SID, "task": "task-1"}),
+    )  # fmt: skip
+
+    assert story.asked(UpdateReservation)[-1].status == "rejected"
+    assert not story.asked(CreateParticipant)
