@@ -8,12 +8,13 @@ _SPAN_S = 30.0
 """Calls begin and faults happen within this time."""
 
 _LOG_EFFECTS = (
-    Effect.REFUSED, Effect.LOST_ACK, Effect.LOST_ACK, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER,
-    Effect.CRASH_AFTER, Effect.PAUSE_BEFORE, Effect.PAUSE_AFTER, Effect.TWICE,
+    Effect.REFUSED, Effect.REFUSED, Effect.LOST_ACK, Effect.LOST_ACK, Effect.DELAY, Effect.CRASH_BEFORE,
+    Effect.CRASH_BEFORE, Effect.CRASH_AFTER, Effect.CRASH_AFTER, Effect.PAUSE_BEFORE, Effect.PAUSE_AFTER, Effect.TWICE,
 )  # fmt: skip
 _LOG_PLACES = (
-    ("publish", "call.inbox"), ("publish", "call.inbox"), ("publish", "call.actions"), ("publish", "call.events"),
-    ("append", "call.state"), ("append", "call.state"), ("append", "call.ledger"), ("append", "call.ledger"),
+    ("publish", "call.inbox"), ("publish", "call.inbox"), ("publish", "call.inbox"), ("publish", "call.actions"),
+    ("publish", "call.events"), ("append", "call.state"), ("append", "call.state"), ("append", "call.ledger"),
+    ("append", "call.ledger"),
     ("claim", "call.state"), ("claim", "call.ledger"),
 )  # fmt: skip
 _REST_EFFECTS = (
@@ -101,7 +102,7 @@ def _person(rng: Random, address: str, place: int) -> Person:
 def _commands(rng: Random, number: int, begins: Begins) -> list[Said]:
     said: list[Said] = []
     if begins is Begins.INBOUND:
-        said.append(_said(rng, "call.connect", {"to": target_of(number, 0)}))
+        said.append(_said(rng, "call.connect", _connect(rng, number, 0)))
     for _ in range(rng.choice((0, 1, 2, 3, 4, 6))):
         said.extend(_topic(rng, number))
     if rng.random() < 0.3:
@@ -111,7 +112,8 @@ def _commands(rng: Random, number: int, begins: Begins) -> list[Said]:
 
 def _said(rng: Random, name: str, data: dict[str, object] | None = None) -> Said:
     after_s = round(rng.choice((rng.uniform(0.0, 0.3), rng.uniform(0.3, 6.0))), 3)
-    return Said(after_s, name, data or {}, times=1 if rng.random() < 0.9 else rng.choice((2, 3)))
+    deadline_s = round(rng.uniform(0.3, 5.0), 3) if rng.random() < 0.2 else 0.0
+    return Said(after_s, name, data or {}, times=1 if rng.random() < 0.9 else rng.choice((2, 3)), deadline_s=deadline_s)
 
 
 def _topic(rng: Random, number: int) -> list[Said]:
@@ -134,7 +136,13 @@ def _topic(rng: Random, number: int) -> list[Said]:
         case "announce":
             return [_said(rng, "call.announce", {"say": "Good day"})]
         case _:
-            return [_said(rng, "call.connect", {"to": target_of(number, rng.choice((0, 4)))})]
+            return [_said(rng, "call.connect", _connect(rng, number, rng.choice((0, 1, 4))))]
+
+
+def _connect(rng: Random, number: int, place: int) -> dict[str, object]:
+    """A whisper makes it a call of its own, without a label that Twilio would not give twice."""
+    data: dict[str, object] = {"to": target_of(number, place if rng.random() < 0.7 else 1)}
+    return {**data, "whisper": {"say": "A call"}} if rng.random() < 0.3 else data
 
 
 def _transfer(rng: Random, number: int, mode: str) -> dict[str, object]:

@@ -163,11 +163,11 @@ def i09_timers(ledgers: Ledgers) -> Wrong:
                 yield f"{record.name} fired {record.at - record.due} ms late"
             if record.id != timer_record_id(record.call_id, record.name, record.due):
                 yield f"{record.name} fired as {record.id}"
-    now = ledgers.world.loop.clock_ms()
-    for call in ledgers.calls.values():
-        for name, due in call.timers.items():
-            if due < now - _LATE_MS:
-                yield f"{_tail(call.call_id)}: {name} is {now - due} ms overdue at the end"
+    for now, calls in ((ledgers.run.agreed.at_ms, ledgers.run.agreed.calls), (ledgers.run.ended_ms, ledgers.calls)):
+        for call in calls.values():
+            for name, due in call.timers.items():
+                if due < now - _LATE_MS:
+                    yield f"{_tail(call.call_id)}: {name} is {now - due} ms overdue"
     yield from _timers_twice(ledgers)
 
 
@@ -259,9 +259,34 @@ def i13_nothing_breaks(ledgers: Ledgers) -> Wrong:
             yield f"dead letter: {reason} {dict(letter.headers).get('detail', b'').decode()[:120]}"
 
 
+def i18_nothing_leaves_early(ledgers: Ledgers) -> Wrong:
+    """No action and no event is published before the state that wants it is durable."""
+    log = ledgers.world.log
+    durable: dict[str, int] = {}
+    for entries in ledgers.state:
+        for entry in entries:
+            if entry.call is not None:
+                place = log.place(Topic.STATE, entry.record.partition, entry.record.offset)
+                durable.setdefault(f"{entry.call.call_id}.{entry.call.version}", place)
+    for topic in (Topic.ACTIONS, Topic.EVENTS):
+        for record in ledgers.records(topic):
+            own_id = _id(record.value or b"").id
+            written = durable.get(own_id.rpartition(".")[0])
+            if written is not None and log.place(topic, record.partition, record.offset) < written:
+                yield f"{topic.value}: {own_id[-16:]} left before its state was durable"
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_id = msgspec.json.Decoder(_Identified).decode
+
+
 LOG_INVARIANTS: tuple[Invariant, ...] = (
     i13_nothing_breaks, i01_acknowledged_is_kept, i02_once_and_in_order, i03_owners, i04_every_action_ends,
     i08_terminal_is_terminal, i09_timers, i10_healed, i11_rebuilt, i12_nothing_personal_in_logs,
+    i18_nothing_leaves_early,
 )  # fmt: skip
 
 

@@ -96,12 +96,16 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A command given `after_s` seconds after the one before; `times` it is sent, as lossy producers do."""
+    """A command given `after_s` seconds after the one before; `times` it is sent, as lossy producers do.
+
+    `deadline_s` bounds its beginning, 0 for the default.
+    """
 
     after_s: float
     name: str
     data: dict[str, Any] = {}
     times: int = 1
+    deadline_s: float = 0.0
 
 
 class Begins(StrEnum):
@@ -121,7 +125,6 @@ class CallPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     people: tuple[Person, ...] = ()
     commands: tuple[Said, ...] = ()
     talks_s: float = 0.0
-    hangs_up_twice: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):

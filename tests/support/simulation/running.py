@@ -30,6 +30,7 @@ class Agreed:
     """What both sides showed when everything had healed and before everybody was sent home."""
 
     def __init__(self, world: World) -> None:
+        self.at_ms = world.loop.clock_ms()
         self.calls = {call.call_id: call for call in calls_of(world)}
         self.lines: dict[str, dict[str, str]] = {}
         """By call, the lines that are not over: what each of them is."""
@@ -57,6 +58,7 @@ class Run:
         self.world = world
         self.lag_after_healing: dict[str, int] = {}
         self.agreed = Agreed(world)
+        self.ended_ms = 0
         self.stuck = ""
         """Why the run did not come to its end, if it did not."""
 
@@ -110,6 +112,7 @@ async def _live(run: Run) -> None:
         world.phones.hang_up(line)
     await _quiet(world, _REAP_S, until_ended=True)
     await asyncio.sleep(_STEP_S)
+    run.ended_ms = world.loop.clock_ms()
 
 
 def _stop_faults(world: World) -> None:

@@ -15,15 +15,16 @@ import msgspec
 
 from cordboard.errors import AppendFailedError, LogError, LogUnavailableError
 from cordboard.log.faults import Operation, Point
-from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from engine.partition import EnginePartition
 from schemas.actions import Action
 from schemas.commands import type_of
 from schemas.ids import dialled_call_id
+from schemas.times import rfc3339
 from schemas.topics import Topic
 from simulation.loop import CURRENT, EPOCH_S, KilledError, SimLoop
 from simulation.network import PUBLIC_URL, Network, UnsignedIngress
+from simulation.ordered import OrderedLog
 from simulation.nodes import ALL, NUMBER, Node
 from simulation.phones import Phones
 from simulation.plan import Begins, CallPlan, Effect, Fault, Plan, Said, Where
@@ -34,7 +35,7 @@ from simulation.script import Script
 WORLD: ContextVar["World"] = ContextVar("simulated_world")
 SOURCE = "/simulation"
 CUSTOMER = "+1555{:03d}9999"
-_DELAYS_S = (0.0, 0.0, 0.0, 0.0, 0.001, 0.004, 0.02, 0.2)
+_DELAYS_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.001, 0.004, 0.02, 0.2)
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class World:
         self.rng = Random(f"latency-{plan.seed}")  # noqa: S311 - not for secrets
         self.session_s = self.rng.choice((2.0, 6.0))
         self.script = Script(plan.faults)
-        self.log = MemoryLog(plan.partitions, clock=loop.clock_ms, eager=self.rng.random() < 0.5)
+        self.log = OrderedLog(plan.partitions, clock=loop.clock_ms, eager=self.rng.random() < 0.5)
         self.log.faults.hook = self._hook
         self.network = Network(self)
         people = {person.address: person for call in plan.calls for person in call.people}
@@ -261,6 +262,8 @@ class World:
         }  # fmt: skip
         if subject is not None:
             event["subject"] = subject
+        if said.deadline_s:
+            event["deadline"] = rfc3339(self.loop.clock_ms() + int(said.deadline_s * 1000))
         body = msgspec.json.encode(event)
         partition = (call.number + number) % self.plan.partitions
         entries: Sequence[Entry] = [Entry(partition, b"any", body)] * said.times
