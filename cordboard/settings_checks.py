@@ -97,6 +97,8 @@ def local_twilio(ingress_bind: str, emulator_url: str, account_sid: str, auth_to
         "twilio_number": number,
         "twilio_calls_per_second": 0.0,
         "twilio_accounts_file": "",
+        "taskrouter_workspace": "",
+        "taskrouter_workflow": "",
     }
 
 

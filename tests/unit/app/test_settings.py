@@ -229,7 +229,7 @@ def test_the_local_twilio_replaces_every_trace_of_a_real_account(monkeypatch: py
 
     assert len(loaded.accounts) == 1
     assert account.rest_credentials == ("AC" + "0" * 32, "made-up")
-    assert (account.shared_keys, account.calls_per_second) == ({}, 0.0)
+    assert (account.shared_keys, account.calls_per_second, account.taskrouter_workspace) == ({}, 0.0, None)
     assert loaded.settings.public_url == "http://127.0.0.1:8080"
 
 
