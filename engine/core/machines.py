@@ -24,19 +24,20 @@ from schemas.state import CallState, LegState, RecordingState, SupervisionState,
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
 TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
-LEG_TABLE = compile_table(LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS)
-CALL_TABLE = compile_table(CALL_MACHINE, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS})
+LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, LEG_EFFECTS)
+CALL_TABLE = compile_table(CALL_MACHINE, CallState, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS})
 TRANSFER_TABLE = compile_table(
-    TRANSFER_MACHINE, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
+    TRANSFER_MACHINE, TransferState, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
 )
 SUPERVISION_MACHINE = machine_of(supervisions.STATES, supervisions.SUPERVISION_ROWS)
 RECORDING_MACHINE = machine_of(recordings.STATES, recordings.RECORDING_ROWS)
-SUPERVISION_TABLE = compile_table(SUPERVISION_MACHINE, SUPERVISION_GUARDS, SUPERVISION_EFFECTS)
-RECORDING_TABLE = compile_table(RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS)
+SUPERVISION_TABLE = compile_table(SUPERVISION_MACHINE, SupervisionState, SUPERVISION_GUARDS, SUPERVISION_EFFECTS)
+RECORDING_TABLE = compile_table(RECORDING_MACHINE, RecordingState, RECORDING_GUARDS, RECORDING_EFFECTS)
 TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
-TASK_TABLE = compile_table(TASK_MACHINE, TASK_GUARDS, TASK_EFFECTS)
+TASK_TABLE = compile_table(TASK_MACHINE, TaskState, TASK_GUARDS, TASK_EFFECTS)
 
 MOST_MOVES = 256
+_SETTLING = frozenset(state for state, trigger in TRANSFER_TABLE if trigger == "settled")
 
 _CALL_EVENTS = {
     CallState.WAITING: "call.waiting",
@@ -66,7 +67,7 @@ def drain(turn: Turn) -> None:
 def _settles(turn: Turn) -> bool:
     call = turn.call
     return (
-        (call.transfer is not None and move_transfer(turn, "settled", ""))
+        (call.transfer is not None and call.transfer.state in _SETTLING and move_transfer(turn, "settled", ""))
         or any(move_supervision(turn, "settled", item.supervisor) for item in call.supervisions)
         or (call.policy.recording != "off" and move_recording(turn, "settled"))
     )
@@ -89,23 +90,23 @@ def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
 
 def expects(turn: Turn, trigger: str, leg_id: str) -> bool:
     """Whether the leg's table has anything for `trigger` where the leg is."""
-    return choose(LEG_TABLE, turn, turn.leg(leg_id).state.value, trigger, leg_id) is not None
+    return choose(LEG_TABLE, turn, turn.leg(leg_id).state, trigger, leg_id) is not None
 
 
 def transfer_takes(turn: Turn, trigger: str) -> bool:
     """Whether the transfer's table has anything for `trigger` where the transfer is."""
     transfer = turn.call.transfer
-    return transfer is not None and choose(TRANSFER_TABLE, turn, transfer.state.value, trigger, "") is not None
+    return transfer is not None and choose(TRANSFER_TABLE, turn, transfer.state, trigger, "") is not None
 
 
 def move_leg(turn: Turn, trigger: str, leg_id: str) -> bool:
     """Move a leg."""
     leg = turn.leg(leg_id)
-    arc = choose(LEG_TABLE, turn, leg.state.value, trigger, leg_id)
+    arc = choose(LEG_TABLE, turn, leg.state, trigger, leg_id)
     if arc is None:
         return False
     before = leg.state
-    leg = turn.update(leg_id, state=LegState(arc.target))
+    leg = turn.update(leg_id, state=arc.target)
     position = len(turn.effects)
     for effect in arc.effects:
         effect(turn, leg_id)
@@ -120,17 +121,17 @@ def _tell_leg(turn: Turn, leg_id: str, before: LegState, position: int) -> None:
     effects = turn.effects[position:]
     del turn.effects[position:]
     by = "us" if leg.ours else None
-    turn.tell_leg(f"leg.{leg.state.value}", leg, from_=before.value, to=leg.state.value, reason=leg.reason, by=by)
+    turn.tell_leg(f"leg.{leg.state}", leg, from_=before, to=leg.state, reason=leg.reason, by=by)
     turn.effects.extend(effects)
 
 
 def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
     """Move the call."""
     before = turn.call.state
-    arc = choose(CALL_TABLE, turn, before.value, trigger, leg_id)
+    arc = choose(CALL_TABLE, turn, before, trigger, leg_id)
     if arc is None:
         return False
-    after = CallState(arc.target)
+    after = arc.target
     turn.set(state=after)
     for effect in arc.effects:
         effect(turn, leg_id)
@@ -139,7 +140,7 @@ def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
             _BACK_TO_TALK.get(before, _CALL_EVENTS[after]) if after is CallState.IN_CONFERENCE else _CALL_EVENTS[after]
         )
         reason = turn.call.reason if after is CallState.ENDED else None
-        turn.tell_call(name, from_=before.value, to=after.value, leg=leg_id or None, reason=reason)
+        turn.tell_call(name, from_=before, to=after, leg=leg_id or None, reason=reason)
     return True
 
 
@@ -148,10 +149,10 @@ def move_transfer(turn: Turn, trigger: str, leg_id: str) -> bool:
     transfer = turn.call.transfer
     if transfer is None:
         return False
-    arc = choose(TRANSFER_TABLE, turn, transfer.state.value, trigger, leg_id)
+    arc = choose(TRANSFER_TABLE, turn, transfer.state, trigger, leg_id)
     if arc is None:
         return False
-    before, after = transfer.state, TransferState(arc.target)
+    before, after = transfer.state, arc.target
     change(turn, state=after)
     position = len(turn.effects)
     for effect in arc.effects:
@@ -161,7 +162,7 @@ def move_transfer(turn: Turn, trigger: str, leg_id: str) -> bool:
         del turn.effects[position:]
         told = turn.call.transfer
         disposition = told.disposition.value if told is not None and told.disposition is not None else None
-        tell(turn, f"transfer.{after.value}", from_=before.value, to=after.value, disposition=disposition)
+        tell(turn, f"transfer.{after}", from_=before, to=after, disposition=disposition)
         turn.effects.extend(effects)
     if after is TransferState.COMPLETED and before is not after:
         turn.stimulate_supervisions("transferred")
@@ -173,10 +174,10 @@ def move_supervision(turn: Turn, trigger: str, leg_id: str) -> bool:
     supervision = of(turn, leg_id)
     if supervision is None:
         return False
-    arc = choose(SUPERVISION_TABLE, turn, supervision.state.value, trigger, leg_id)
+    arc = choose(SUPERVISION_TABLE, turn, supervision.state, trigger, leg_id)
     if arc is None:
         return False
-    change_supervision(turn, leg_id, state=SupervisionState(arc.target))
+    change_supervision(turn, leg_id, state=arc.target)
     for effect in arc.effects:
         effect(turn, leg_id)
     return True
@@ -185,10 +186,10 @@ def move_supervision(turn: Turn, trigger: str, leg_id: str) -> bool:
 def move_task(turn: Turn, trigger: str, task_id: str) -> bool:
     """Move a search for a worker."""
     task = find_task(turn, task_id)
-    arc = choose(TASK_TABLE, turn, task.state.value, trigger, task_id) if task is not None else None
+    arc = choose(TASK_TABLE, turn, task.state, trigger, task_id) if task is not None else None
     if task is None or arc is None:
         return False
-    change_task(turn, task_id, state=TaskState(arc.target))
+    change_task(turn, task_id, state=arc.target)
     for effect in arc.effects:
         effect(turn, task_id)
     moved = find_task(turn, task_id)
@@ -199,10 +200,10 @@ def move_task(turn: Turn, trigger: str, task_id: str) -> bool:
 
 def move_recording(turn: Turn, trigger: str) -> bool:
     """Move the recording."""
-    arc = choose(RECORDING_TABLE, turn, turn.call.recording.state.value, trigger, "")
+    arc = choose(RECORDING_TABLE, turn, turn.call.recording.state, trigger, "")
     if arc is None:
         return False
-    change_recording(turn, state=RecordingState(arc.target))
+    change_recording(turn, state=arc.target)
     for effect in arc.effects:
         effect(turn, "")
     return True

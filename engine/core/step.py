@@ -7,7 +7,6 @@ from the call, its version and a position; what is not expected is ignored with 
 from hashlib import blake2b
 
 import msgspec
-from msgspec.structs import replace
 
 from engine.core import answers, births, commanding, facts, machines, reports, timers
 from engine.core.calls import FORGET
@@ -85,7 +84,8 @@ def _finished(turn: Turn, record: Inbox, digest: bytes) -> Step:
     if not digest:
         digest = blake2b(record.id.encode(), digest_size=DIGEST_BYTES).digest()
     seen = (call.seen + digest)[-DIGEST_BYTES * DIGESTS_KEPT :]
-    return Step(replace(call, version=call.version + 1, seen=seen), tuple(turn.effects))
+    turn.set(version=call.version + 1, seen=seen)
+    return Step(call, tuple(turn.effects))
 
 
 def _seen(seen: bytes, digest: bytes) -> bool:

@@ -6,6 +6,7 @@ turn and the leg concerned (`""` where there is none).
 """
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from transitions import Machine
@@ -18,10 +19,10 @@ Row = dict[str, Any]
 
 
 class Arc(NamedTuple):
-    """One way out of a state: taken when every guard gives what is expected of it."""
+    """One way out of a state, taken when every guard gives what is expected; `target` is a member of the states."""
 
     guards: tuple[tuple[Guard, bool], ...]
-    target: str
+    target: Any
     effects: tuple[Act, ...]
 
 
@@ -34,15 +35,20 @@ def machine_of(states: list[str], rows: tuple[Row, ...]) -> Machine:
                    auto_transitions=False)  # fmt: skip
 
 
-def compile_table(machine: Machine, guards: Mapping[str, Guard], effects: Mapping[str, Act]) -> Table:
-    """`(state, trigger) -> arcs in order` of a declared machine. Raises `KeyError` for a name that is not defined."""
+def compile_table(
+    machine: Machine, states: type[StrEnum], guards: Mapping[str, Guard], effects: Mapping[str, Act]
+) -> Table:
+    """`(state, trigger) -> arcs in order` of a declared machine whose states are the members of `states`.
+
+    Raises `KeyError` for a guard or an effect, `ValueError` for a state that is not defined.
+    """
     table: Table = {}
     for trigger, event in machine.events.items():
         for source, transitions in event.transitions.items():
             table[source, trigger] = tuple(
                 Arc(
                     guards=tuple((guards[str(item.func)], item.target) for item in transition.conditions),
-                    target=transition.dest if transition.dest is not None else source,
+                    target=states(transition.dest if transition.dest is not None else source),
                     effects=tuple(effects[str(name)] for name in transition.after),
                 )
                 for transition in transitions

@@ -5,9 +5,10 @@ machine is raised as a stimulus and handled when the move is complete (run to co
 """
 
 from collections import deque
+from copy import copy
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from engine.core.config import CoreConfig
 from engine.core.effects import CancelTimer, Effect, Emit, Ignore, RequestAction, ScheduleTimer
@@ -55,7 +56,7 @@ class Turn:
     )
 
     def __init__(self, call: Call, at: int, cause: str, config: CoreConfig) -> None:
-        self.call = call
+        self.call = copy(call)  # ours alone until the step is over: the one given in never changes
         self.at = at
         self.cause = cause
         self.config = config
@@ -69,28 +70,40 @@ class Turn:
 
     def set(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Call, checked by the struct
         """Change fields of the call."""
-        self.call = replace(self.call, **changes)
+        for name, value in changes.items():
+            force_setattr(self.call, name, value)
 
     def leg(self, leg_id: str) -> Leg:
         """The leg of that id. Raises `LookupError`; ask `find` when it may not be there."""
-        found = self.find(leg_id)
-        if found is None:
-            raise LookupError(leg_id)
-        return found
+        for leg in self.call.legs:
+            if leg.leg == leg_id:
+                return leg
+        raise LookupError(leg_id)
 
     def find(self, leg_id: str | None) -> Leg | None:
         """The leg of that id, or None."""
-        return next((leg for leg in self.call.legs if leg.leg == leg_id), None)
+        for leg in self.call.legs:
+            if leg.leg == leg_id:
+                return leg
+        return None
 
     def by_sid(self, call_sid: str | None) -> Leg | None:
         """The leg whose Twilio call this is, or None."""
-        return next((leg for leg in self.call.legs if leg.call_sid == call_sid), None) if call_sid else None
+        if call_sid:
+            for leg in self.call.legs:
+                if leg.call_sid == call_sid:
+                    return leg
+        return None
 
     def update(self, leg_id: str, **changes: Any) -> Leg:  # noqa: ANN401 - fields of Leg
         """Change fields of a leg; gives the changed leg."""
-        changed = replace(self.leg(leg_id), **changes)
-        self.set(legs=tuple(changed if leg.leg == leg_id else leg for leg in self.call.legs))
-        return changed
+        legs = self.call.legs
+        for position, leg in enumerate(legs):
+            if leg.leg == leg_id:
+                changed = replace(leg, **changes)
+                force_setattr(self.call, "legs", (*legs[:position], changed, *legs[position + 1 :]))
+                return changed
+        raise LookupError(leg_id)
 
     def add(self, leg: Leg) -> None:
         """Add a new leg."""
@@ -105,7 +118,10 @@ class Turn:
     @property
     def customer(self) -> Leg | None:
         """The customer's latest leg."""
-        return next((leg for leg in reversed(self.call.legs) if leg.role is Role.CUSTOMER), None)
+        for leg in reversed(self.call.legs):
+            if leg.role is Role.CUSTOMER:
+                return leg
+        return None
 
     def customer_present(self) -> bool:
         """Whether the customer is in the room."""
@@ -162,10 +178,10 @@ class Turn:
 
     def tell_leg(self, name: str, leg: Leg, **fields: Any) -> None:  # noqa: ANN401 - fields of LegEvent
         """Emit an event about a leg."""
-        self.emit(name, LegEvent(cause=self.cause, leg=leg.leg, role=leg.role.value, call_sid=leg.call_sid, **fields))
+        self.emit(name, LegEvent(cause=self.cause, leg=leg.leg, role=leg.role, call_sid=leg.call_sid, **fields))
 
     def ignore(self, reason: str, fact: str, leg: str | None = None) -> None:
         """Record that something changed nothing, and why."""
         self.effects.append(Ignore(reason))
-        state = self.call.state.value
+        state = self.call.state
         self.emit("fact.ignored", FactIgnored(cause=self.cause, fact=fact, reason=reason, state=state, leg=leg))

@@ -1,8 +1,9 @@
 """The compiled tables are the declared machines, and every name in them is defined and used."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,7 @@ def compiled(name: str, answers: dict[str, bool], done: list[str]) -> Table:
     states, rows, _, guards, effects = ALL[name]
     return compile_table(
         machine_of(states, rows),
+        cast("type[StrEnum]", StrEnum("States", [(state, state) for state in states])),
         {guard: partial(_answering, answers[guard]) for guard in guards},
         {effect: partial(_noting, done, effect) for effect in effects},
     )
