@@ -157,7 +157,10 @@ class _Fenced(FencedPartition):
 
 
 class _Listener(AssignmentListener):
-    """Tells a process of its assignments in its own context: a frozen one hears late, a dead one never."""
+    """Tells a process of its assignments in its own context: for a frozen one the group waits, as long as it ever does.
+
+    A dead one hears nothing.
+    """
 
     def __init__(self, inner: AssignmentListener, process: Process, count: Callable[[int], None]) -> None:
         self._inner = inner
@@ -178,10 +181,9 @@ class _Listener(AssignmentListener):
             call.close()
             return
         task = self._process.spawn(self._in_turn(call))
-        if not self._process.paused:
-            await asyncio.wait({task})
-            if not task.cancelled() and isinstance(task.exception(), Exception):
-                task.result()
+        await asyncio.wait({task})
+        if not task.cancelled() and isinstance(task.exception(), Exception):
+            task.result()
 
 
     async def _in_turn(self, call: Any) -> None:  # noqa: ANN401 - a coroutine

@@ -154,8 +154,11 @@ class World:
             self.outside(subscription.evict())
 
     def rejoin(self, process: Process) -> None:
-        """It asks for a new assignment."""
+        """It asks for a new assignment, as soon as it can do anything."""
         if process.dead:
+            return
+        if process.paused:
+            self.later(0.5, lambda: self.rejoin(process))
             return
         self.trace(f"{process.name} rejoins")
         for subscription in process.subscriptions:
