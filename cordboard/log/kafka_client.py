@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
     StickyPartitionAssignor,
@@ -176,6 +176,27 @@ def make_member(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
 def make_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
     """For creating and describing topics."""
     return AIOKafkaAdminClient(**_shared(settings, settings.times.connect_s))
+
+
+class RebalanceListener(ConsumerRebalanceListener):
+    """What aiokafka calls at a rebalance, as two functions. It swallows what they raise."""
+
+    def __init__(
+        self,
+        revoked: Callable[[], Awaitable[None]],
+        assigned: Callable[[Iterable[TopicPartition]], Awaitable[None]],
+    ) -> None:
+        self._revoked = revoked
+        self._assigned = assigned
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Heartbeats go on meanwhile."""
+        del revoked
+        await self._revoked()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Heartbeats stand still until this returns (T7)."""
+        await self._assigned(assigned)
 
 
 # Ending clients

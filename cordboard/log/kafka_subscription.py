@@ -6,16 +6,17 @@ into our buffer in one step of the loop, so that a seek or a revocation in betwe
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.kafka_client import (
+    RebalanceListener,
     generation_of,
     is_rejoining,
     make_member,
@@ -142,7 +143,7 @@ class KafkaSubscription:
         if self._consumer is not None:
             request_rejoin(self._consumer)
 
-    # Called by aiokafka's coordinator, by way of `_Listener`
+    # Called by aiokafka's coordinator, by way of `RebalanceListener`
 
     async def revoked(self) -> None:
         """Everything is revoked: Kafka's classic protocol is eager."""
@@ -153,8 +154,9 @@ class KafkaSubscription:
         self._buffer.clear()
         self._moved.clear()
         async with self._revoking:  # whoever comes second waits until the first has been let go of
-            if lost:
-                await self._listener.on_revoked(lost)
+            with self._told():
+                if lost:
+                    await self._listener.on_revoked(lost)
 
     async def assigned(self, places: Iterable[TopicPartition]) -> None:
         """Pause what was assigned, and give it a position so that nobody goes looking for one (T8, T11)."""
@@ -168,7 +170,18 @@ class KafkaSubscription:
         self._paused = set(self._held)
         self._beat()
         if self._held:
-            await self._listener.on_assigned(sorted(self._held))
+            with self._told():
+                await self._listener.on_assigned(sorted(self._held))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What a listener raises would be swallowed by aiokafka: whoever polls gets it."""
+        try:
+            yield
+        except Exception as error:
+            self._bound.exception("kafka.listener_failed")
+            self._report(LogError(f"group {self._kafka_group}: the listener of assignments failed: {error!r}"))
+            raise
 
     # Keeping a consumer at work
 
@@ -193,7 +206,7 @@ class KafkaSubscription:
         doing = f"joining group {self._kafka_group}"
         name = topic_name(self._settings, self._topic)
         self._consumer = consumer
-        consumer.subscribe([name], listener=_Listener(self))
+        consumer.subscribe([name], listener=RebalanceListener(self.revoked, self.assigned))
         async with within(self._settings.times.join_s, doing):
             await consumer.start()
         require_partitions(self._settings, self._topic, len(consumer.partitions_for_topic(name) or ()))
@@ -217,11 +230,9 @@ class KafkaSubscription:
     async def _find_stalled(self) -> int | None:
         """A partition that has records which the consumer does not bring, although it should (T9)."""
         now = asyncio.get_running_loop().time()
-        silent = {
-            p
-            for p in (self._held & self._sought) - self._paused - set(self._buffer)
-            if now - self._moved.get(p, now) >= self._settings.times.stall_s
-        }
+        since = now - self._settings.times.stall_s
+        reading = (self._held & self._sought) - self._paused - set(self._buffer)
+        silent = {p for p in reading if self._moved.get(p, now) <= since}
         if not silent or self._consumer is None:
             return None
         self._moved.update(dict.fromkeys(silent, now))  # looked at; the next look is a stall later
@@ -337,19 +348,3 @@ class KafkaSubscription:
                 await self._lay_aside(self._consumer)
             if not self._serving.cancelled() and (failed := self._serving.exception()) is not None:
                 raise failed
-
-
-class _Listener(ConsumerRebalanceListener):
-    """What aiokafka calls. It would swallow errors: they are reported to whoever polls."""
-
-    def __init__(self, subscription: KafkaSubscription) -> None:
-        self._subscription = subscription
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Heartbeats go on meanwhile."""
-        del revoked
-        await self._subscription.revoked()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Heartbeats stand still until this returns (T7)."""
-        await self._subscription.assigned(assigned)

@@ -50,13 +50,25 @@ class Watched(Protocol):
 class OwnerStatus(msgspec.Struct, frozen=True):
     """For `/readyz` and metrics: partitions assigned, those live (restored), and source records not handled yet.
 
-    `failed` has a reason for each partition that is assigned, not live, and not merely being restored.
+    `failed` has a reason for each partition that is assigned, not live, and not merely being restored. The last three
+    are totals since the start: partitions taken, failures of any kind, and how many of those were fences.
     """
 
     assigned: tuple[int, ...]
     live: tuple[int, ...]
     lag: int
     failed: tuple[tuple[int, str], ...] = ()
+    takes: int = 0
+    failures: int = 0
+    fences: int = 0
+
+
+class OwnerTotals(msgspec.Struct):
+    """What an owner counts, for as long as it runs."""
+
+    takes: int = 0
+    failures: int = 0
+    fences: int = 0
 
 
 class OwnerLimits(msgspec.Struct, frozen=True):

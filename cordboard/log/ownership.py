@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.owned import Owned, OwnerLimits, OwnerStatus, Watched
+from cordboard.log.owned import Owned, OwnerLimits, OwnerStatus, OwnerTotals, Watched
 from cordboard.log.port import Bounds, Log, PositionLostError, Subscription
-from cordboard.log.tenure import Phase, Tenure
+from cordboard.log.tenure import Phase, Tenure, Terms
 from schemas.topics import Topic
 
 __all__ = ["Owned", "Owner", "OwnerLimits", "OwnerStatus", "Watched"]
@@ -40,11 +40,18 @@ class Owner:
     ) -> None:
         self._log = log
         self._group = group
-        self._topics = (source, fenced)
-        self._factory = factory
-        self._name = name
+        self._source = source
         self._limits = limits or OwnerLimits()
-        self._turns = asyncio.Semaphore(self._limits.takes_at_once)
+        self._totals = OwnerTotals()
+        self._terms = Terms(
+            source=source,
+            fenced=fenced,
+            factory=factory,
+            name=name,
+            limits=self._limits,
+            turns=asyncio.Semaphore(self._limits.takes_at_once),
+            totals=self._totals,
+        )
         self._tenures: dict[int, Tenure] = {}
         self._subscribed: asyncio.Future[Subscription] | None = None
         self._committed: dict[int, int] = {}
@@ -57,11 +64,11 @@ class Owner:
         Raises what `poll` raises when it is not about one partition and not temporary: the process should end then.
         """
         self._subscribed = asyncio.get_running_loop().create_future()
-        async with self._log.subscribe(self._group, self._topics[0], self) as subscription:
+        async with self._log.subscribe(self._group, self._source, self) as subscription:
             self._subscribed.set_result(subscription)
             upkeep = asyncio.create_task(self._keep_up(subscription))
             try:
-                while not stop.is_set():
+                while not stop.is_set() and not upkeep.done():
                     await self._poll(subscription)
             finally:
                 upkeep.cancel()
@@ -77,6 +84,9 @@ class Owner:
             live=tuple(t.partition for t in tenures if t.phase is Phase.LIVE),
             lag=sum(self._lag(t) for t in tenures),
             failed=tuple((t.partition, t.reason) for t in tenures if t.phase in {Phase.FAILED, Phase.FENCED}),
+            takes=self._totals.takes,
+            failures=self._totals.failures,
+            fences=self._totals.fences,
         )
 
     # AssignmentListener
@@ -86,16 +96,7 @@ class Owner:
         self._bound.info("ownership.assigned", partitions=list(partitions))
         for partition in partitions:
             if partition not in self._tenures:
-                tenure = Tenure(
-                    self._log,
-                    self._subscription,
-                    partition,
-                    topics=self._topics,
-                    factory=self._factory,
-                    name=self._name,
-                    limits=self._limits,
-                    turns=self._turns,
-                )
+                tenure = Tenure(self._log, self._subscription, partition, self._terms)
                 self._tenures[partition] = tenure
                 tenure.begin()
 
@@ -134,7 +135,7 @@ class Owner:
             await asyncio.sleep(self._limits.commit_every_s)
             await self._commit({p: t.covered() for p, t in self._tenures.items()})
             try:
-                self._ends = dict(await self._log.bounds(self._topics[0]))
+                self._ends = dict(await self._log.bounds(self._source))
             except LogError as error:
                 self._bound.warning("ownership.bounds_unknown", reason=str(error))
             fenced = [p for p, t in self._tenures.items() if t.phase is Phase.FENCED]

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 
+import msgspec
 import structlog
 
 from cordboard.errors import CordboardError, FencedError, LogError
-from cordboard.log.owned import Owned, OwnerLimits, Watched
+from cordboard.log.owned import Owned, OwnerLimits, OwnerTotals, Watched
 from cordboard.log.port import FencedPartition, Log, PositionLostError, Record, Subscription
 from schemas.topics import Topic
 
@@ -32,20 +33,23 @@ class Phase(StrEnum):
     OVER = "over"
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What all tenures of one owner have in common. `turns` bounds how many are taken at once."""
+
+    source: Topic
+    fenced: Topic
+    factory: Callable[[int], Owned]
+    name: str
+    limits: OwnerLimits
+    turns: asyncio.Semaphore
+    totals: OwnerTotals
+
+
 class Tenure:
     """The time for which one partition is ours. `begin` once, `end` once; a new assignment is a new tenure."""
 
     def __init__(
-        self,
-        log: Log,
-        subscription: Callable[[], Awaitable[Subscription]],
-        partition: int,
-        *,
-        topics: tuple[Topic, Topic],
-        factory: Callable[[int], Owned],
-        name: str,
-        limits: OwnerLimits,
-        turns: asyncio.Semaphore,
+        self, log: Log, subscription: Callable[[], Awaitable[Subscription]], partition: int, terms: Terms
     ) -> None:
         self.partition = partition
         self.phase = Phase.TAKING
@@ -54,11 +58,8 @@ class Tenure:
         """Next source offset to handle."""
         self._log = log
         self._subscription = subscription
-        self._source, self._fenced_topic = topics
-        self._factory = factory
-        self._name = name
-        self._limits = limits
-        self._turns = turns
+        self._terms = terms
+        self._limits = terms.limits
         self._owned: Owned | None = None
         self._fenced: FencedPartition | None = None
         self._backlog: deque[Sequence[Record]] = deque()
@@ -70,11 +71,11 @@ class Tenure:
         self._ending = asyncio.Event()
         self._attempts = 0
         self._task: asyncio.Task[None] | None = None
-        self._bound = _log.bind(owner=name, topic=self._source.value, partition=partition)
+        self._bound = _log.bind(owner=terms.name, topic=terms.source.value, partition=partition)
 
     def begin(self) -> None:
         """Start taking the partition in the background."""
-        self._task = asyncio.create_task(self._run(), name=f"{self._name}[{self.partition}]")
+        self._task = asyncio.create_task(self._run(), name=f"{self._terms.name}[{self.partition}]")
 
     def accept(self, records: Sequence[Record]) -> None:
         """Hand over polled records. They belong to the current position; a taking tenure has none and is paused."""
@@ -118,7 +119,7 @@ class Tenure:
     async def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                async with self._turns:
+                async with self._terms.turns:
                     await self._take()
                 await self._feed()
                 if not self._ending.is_set():
@@ -147,6 +148,8 @@ class Tenure:
 
     def _stop(self, phase: Phase, error: Exception) -> None:
         self.phase = phase
+        self._terms.totals.failures += 1
+        self._terms.totals.fences += phase is Phase.FENCED
         self.reason = str(error) if isinstance(error, CordboardError) else repr(error)
         self._backlog.clear()
         self._waiting = 0
@@ -160,25 +163,26 @@ class Tenure:
         sub.pause((self.partition,))
         self.phase = Phase.TAKING
         self._lost, self._paused = None, False
-        self._fenced = await self._log.claim(self._fenced_topic, self.partition, self._name, sub.member())
-        self._owned = self._factory(self.partition)
+        self._fenced = await self._log.claim(self._terms.fenced, self.partition, self._terms.name, sub.member())
+        self._owned = self._terms.factory(self.partition)
         covered = await self._owned.restore(self._fenced)
         start = await self._start_offset(sub, covered)
         self.position = start
         sub.seek(self.partition, start)
         self.phase, self.reason = Phase.LIVE, ""
+        self._terms.totals.takes += 1
         sub.resume((self.partition,))
         took_ms = round((loop.time() - began) * 1000, 1)
         self._bound.info("ownership.partition_taken", token=self._fenced.token, start=start, took_ms=took_ms)
 
     async def _start_offset(self, sub: Subscription, covered: int | None) -> int:
         committed = await sub.committed(self.partition)
-        bounds = (await self._log.bounds(self._source))[self.partition]
+        bounds = (await self._log.bounds(self._terms.source))[self.partition]
         known = [offset for offset in (covered, committed) if offset is not None]
         start = max(known, default=bounds.earliest)  # earliest at the very first start only, said explicitly (T11)
         if not bounds.earliest <= start <= bounds.end:
             detail = f"it holds {bounds.earliest} to {bounds.end}"
-            raise PositionLostError(self._source, self.partition, start, detail)
+            raise PositionLostError(self._terms.source, self.partition, start, detail)
         return start
 
     async def _feed(self) -> None:

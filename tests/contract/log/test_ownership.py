@@ -141,6 +141,9 @@ async def test_a_fenced_owner_waits_for_a_new_assignment(log: Log) -> None:
         assert len(journal.claims) == before
         await eventually(lambda: journal.values() == [b"x"], "applied after a new assignment")
         await intruder.close()
+        status = owner.status()
+        assert (status.fences, status.failures) == (1, 1)
+        assert status.takes >= len(ALL) + 1
 
     assert [a.value for a in await state_of(log, 3)] == [b"x"]
 
