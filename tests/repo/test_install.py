@@ -20,10 +20,10 @@ for package in sys.argv[1:]:
 """
 _COMPILED = """
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
-from aiokafka.codec import has_lz4
+from aiokafka.codec import has_zstd
 import aiokafka.record._crecords
 assert HttpRequestParser is not HttpRequestParserPy
-assert has_lz4()
+assert has_zstd()
 """
 
 
@@ -60,7 +60,7 @@ def test_the_command_line_answers(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_fast_parsers_are_there(installed: Path, tmp_path: Path) -> None:
-    """The C parser of aiohttp, which has the security fixes, C records for aiokafka, and lz4 come with the lock."""
+    """The C parser of aiohttp, which has the security fixes, C records for aiokafka, and zstd come with the lock."""
     done = _try([str(installed / "python"), "-c", _COMPILED], cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
