@@ -13,6 +13,7 @@ from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
 from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
 from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
 from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
 from engine.core.tasks import change as change_task
 from engine.core.tasks import find as find_task
@@ -31,7 +32,12 @@ TRANSFER_TABLE = compile_table(
 )
 SUPERVISION_MACHINE = machine_of(supervisions.STATES, supervisions.SUPERVISION_ROWS)
 RECORDING_MACHINE = machine_of(recordings.STATES, recordings.RECORDING_ROWS)
-SUPERVISION_TABLE = compile_table(SUPERVISION_MACHINE, SupervisionState, SUPERVISION_GUARDS, SUPERVISION_EFFECTS)
+SUPERVISION_TABLE = compile_table(
+    SUPERVISION_MACHINE,
+    SupervisionState,
+    {**SUPERVISION_GUARDS, **TAKEOVER_GUARDS},
+    {**SUPERVISION_EFFECTS, **TAKEOVER_EFFECTS},
+)
 RECORDING_TABLE = compile_table(RECORDING_MACHINE, RecordingState, RECORDING_GUARDS, RECORDING_EFFECTS)
 TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
 TASK_TABLE = compile_table(TASK_MACHINE, TaskState, TASK_GUARDS, TASK_EFFECTS)

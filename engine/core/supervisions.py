@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from engine.core import flags
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, SUPERVISION, Turn
+from engine.core.turn import LEG, SUPERVISION, Turn
 from schemas.actions import UpdateParticipant
 from schemas.commands import SupervisionMode
 from schemas.events import SupervisionEvent
-from schemas.state import LIVE_LEG_STATES, CallState, Leg, LegState, Role, Supervision, SupervisionState
+from schemas.state import CallState, Leg, LegState, Supervision, SupervisionState
 
 PREFIX = "supervision."
 SWITCH_WITHIN_MS = 10_000
@@ -158,28 +158,6 @@ def lost_its_agent(turn: Turn, leg_id: str) -> bool:
     return new is not None and new.state is LegState.JOINED and not new.observed.hold
 
 
-def _former(turn: Turn, leg_id: str) -> Leg | None:
-    return turn.find(current(turn, leg_id).former)
-
-
-def former_gone(turn: Turn, leg_id: str) -> bool:
-    """Whether the agent whose place is taken is no longer in the room."""
-    former = _former(turn, leg_id)
-    return former is None or former.state not in LIVE_LEG_STATES
-
-
-def former_let_go(turn: Turn, leg_id: str) -> bool:
-    """Whether Twilio shows that the room outlives the former agent."""
-    former = _former(turn, leg_id)
-    return former is None or not former.observed.end_on_exit
-
-
-def former_leaving(turn: Turn, leg_id: str) -> bool:
-    """Whether the former agent has been asked to go."""
-    former = _former(turn, leg_id)
-    return former is not None and former.state is LegState.LEAVING
-
-
 def switch(turn: Turn, leg_id: str) -> None:
     """One participant update for microphone and coaching. To be heard is asked for in time or not at all."""
     item, leg = current(turn, leg_id), turn.leg(leg_id)
@@ -247,32 +225,6 @@ def blame_coach_left(turn: Turn, leg_id: str) -> None:
     change(turn, leg_id, reason="coach_left", lost_coach=current(turn, leg_id).coach)
 
 
-def take_over(turn: Turn, leg_id: str) -> None:
-    """The leg is an agent from now on, so the customer is never without one; the room ends with the right leg."""
-    former = _former(turn, leg_id)
-    turn.update(leg_id, role=Role.AGENT)
-    if former is not None and (former.observed.end_on_exit or former.desired.end_on_exit):
-        flags.let_go(turn, former.leg)
-        flags.end_with(turn, leg_id)
-    watch(turn, leg_id)
-    turn.stimulate(CALL, "agent_joined", leg_id)
-
-
-def remove_former(turn: Turn, leg_id: str) -> None:
-    """The former agent goes."""
-    former = _former(turn, leg_id)
-    if former is not None:
-        turn.stimulate(LEG, "remove", former.leg)
-
-
-def give_back(turn: Turn, leg_id: str) -> None:
-    """The former agent cannot be let go without the room: all stays as it was."""
-    turn.update(leg_id, role=Role.SUPERVISOR)
-    flags.let_go(turn, leg_id)
-    tell(turn, leg_id, "failed", reason=current(turn, leg_id).reason)
-    change(turn, leg_id, former=None, command=None)
-
-
 def out(turn: Turn, leg_id: str) -> None:
     """Take the supervisor out of the room, or stop ringing."""
     disarm(turn, leg_id)
@@ -302,13 +254,6 @@ def tell_ended(turn: Turn, leg_id: str) -> None:
     tell(turn, leg_id, "ended", to=item.state.value, reason=why or turn.leg(leg_id).reason)
 
 
-def tell_taken_over(turn: Turn, leg_id: str) -> None:
-    """The supervisor is the agent."""
-    disarm(turn, leg_id)
-    former = current(turn, leg_id).former
-    tell(turn, leg_id, "taken_over", from_=SupervisionState.BARGED.value, to="taken_over", replaced=former)
-
-
 def _blaming(reason: str) -> Act:
     def effect(turn: Turn, leg_id: str) -> None:
         change(turn, leg_id, reason=reason)
@@ -329,9 +274,6 @@ SUPERVISION_GUARDS: dict[str, Guard] = {
     "follows": follows,
     "other_agent": other_agent,
     "lost_its_agent": lost_its_agent,
-    "former_gone": former_gone,
-    "former_let_go": former_let_go,
-    "former_leaving": former_leaving,
 }
 SUPERVISION_EFFECTS: dict[str, Act] = {
     "switch": switch,
@@ -341,15 +283,11 @@ SUPERVISION_EFFECTS: dict[str, Act] = {
     "silence": silence,
     "coach_other": coach_other,
     "coach_new": coach_new,
-    "take_over": take_over,
-    "remove_former": remove_former,
-    "give_back": give_back,
     "out": out,
     "look_up": look_up,
     "tell_customer_held": tell_customer_held,
     "tell_unreached": tell_unreached,
     "tell_ended": tell_ended,
-    "tell_taken_over": tell_taken_over,
     "blame_deadline": _blaming("not_confirmed"),
     "blame_drift": _blaming("drift"),
     "blame_coach_left": blame_coach_left,

@@ -19,6 +19,7 @@ from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
 from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
 from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
 from engine.core.turn import Turn
@@ -36,7 +37,7 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
     ),
     "supervision": (
         supervisions.STATES, supervisions.SUPERVISION_ROWS, machines.SUPERVISION_MACHINE,
-        SUPERVISION_GUARDS, SUPERVISION_EFFECTS,
+        {**SUPERVISION_GUARDS, **TAKEOVER_GUARDS}, {**SUPERVISION_EFFECTS, **TAKEOVER_EFFECTS},
     ),
     "recording": (
         recordings.STATES, recordings.RECORDING_ROWS, machines.RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS,
