@@ -65,7 +65,8 @@ def observe(turn: Turn, leg_id: str, seen: Flags) -> bool:
     known = leg.observed
     if seen == known:
         return False
-    wanted = _wanted_after(leg.desired, known, seen)
+    # While something asked for is not confirmed, what is shown may be the answer to an older request, and no drift.
+    wanted = leg.desired if CONFIRM in turn.call.timers else _wanted_after(leg.desired, known, seen)
     drifted = wanted != leg.desired
     leg = turn.update(leg_id, observed=seen, desired=wanted)
     for switch, on, off in _SWITCHES:

@@ -1,0 +1,25 @@
+"""Switches asked for in quick succession: what Twilio shows of the first request is no word about the second."""
+
+from calling import connected
+from schemas.actions import CreateParticipant, UpdateParticipant
+
+TARGET = "phone:+15550100002"
+
+
+def test_the_answer_to_an_older_request_is_no_drift() -> None:
+    """A cancelled transfer wants end-on-exit back; the late event of its first request does not undo that wish."""
+    story = connected().command("call.transfer", mode="cold", targets=[TARGET]).command("transfer.cancel")
+    assert story.leg("customer-1").desired.end_on_exit
+    story.shows("customer-1", "modify", EndConferenceOnExit=False)
+    assert story.leg("customer-1").desired.end_on_exit
+    assert "leg.drift" not in story.events()
+
+
+def test_a_target_is_dialled_behind_the_request_that_lets_the_room_live() -> None:
+    """A second transfer takes back what the undoing of the first one has asked for, before it dials (N2)."""
+    story = connected().command("call.transfer", mode="cold", targets=[TARGET]).command("transfer.cancel")
+    story.shows("customer-1", "modify", EndConferenceOnExit=False)
+    story.command("call.transfer", mode="cold", targets=[TARGET])
+    last = [type(action) for action in story.asked()][-2:]
+    assert last == [UpdateParticipant, CreateParticipant]
+    assert story.asked(UpdateParticipant)[-1].end_on_exit is False
