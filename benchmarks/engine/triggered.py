@@ -55,7 +55,9 @@ class _Driven:
         if arcs is None:
             return None
         self.turn, self.leg = turn, leg
-        self._model.state = state
+        self._model.state = str(
+            state
+        )  # the plain text: the library takes a member of an enum for a state of another kind
         try:
             moved = self._model.trigger(trigger)
         except MachineError:
