@@ -3,13 +3,17 @@
 from typing import Any
 
 from calling import OTHER, Story, connected
+from engine.core.effects import Emit
 from schemas.actions import CreateParticipant, UpdateParticipant
-from schemas.policy import Policy
+from schemas.events import SupervisionEvent
+from schemas.policy import Policy, SupervisionRights
 from schemas.records import ActionOutcome
 from schemas.state import Supervision
 
 LEAD = "client:lead"
 SUPERVISOR = "supervisor-1"
+MODES = ("monitor", "coach", "barge")
+FOLLOWING = Policy(supervision=SupervisionRights(follow=True))
 STATE_OF = {"monitor": "monitoring", "coach": "coaching", "barge": "barged"}
 
 
@@ -76,3 +80,11 @@ def with_second_agent(story: Story) -> Story:
     """Another agent joins the talk."""
     story.command("call.connect", to=OTHER).twilio_does(CreateParticipant)
     return story.progress("agent-2", "in-progress").joins("agent-2")
+
+
+def told(story: Story, name: str) -> SupervisionEvent:
+    """The data of the latest event of that name."""
+    events = [effect.data for effect in story.effects if isinstance(effect, Emit) and effect.name == name]
+    latest = events[-1]
+    assert isinstance(latest, SupervisionEvent)
+    return latest
