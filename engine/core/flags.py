@@ -107,6 +107,12 @@ def _held(turn: Turn, leg: Leg) -> None:
         turn.stimulate(CALL, "customer_held" if leg.observed.hold else "customer_unheld", leg.leg)
 
 
+def may_yet_end(turn: Turn, leg_id: str) -> bool:
+    """Whether a request that lets the room end with the leg is still on its way: it may overtake what is shown."""
+    pending = (item.action for item in turn.call.pending)
+    return any(isinstance(act, UpdateParticipant) and act.leg == leg_id and act.end_on_exit for act in pending)
+
+
 def any_unconfirmed(turn: Turn) -> bool:
     """Whether some joined leg's switches are not as wanted."""
     return any(leg.state is LegState.JOINED and leg.desired != leg.observed for leg in turn.call.legs)

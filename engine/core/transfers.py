@@ -49,8 +49,9 @@ def _initiator(turn: Turn) -> Leg | None:
 
 
 def flags_clear(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
-    """Whether Twilio shows that neither customer nor initiator would end the room by leaving."""
-    return not any(leg is not None and leg.observed.end_on_exit for leg in (turn.customer, _initiator(turn)))
+    """Whether Twilio shows that neither customer nor initiator would end the room by leaving, now or soon."""
+    legs = [leg for leg in (turn.customer, _initiator(turn)) if leg is not None]
+    return not any(leg.observed.end_on_exit or flags.may_yet_end(turn, leg.leg) for leg in legs)
 
 
 def initiator_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001

@@ -11,7 +11,7 @@ import msgspec
 from engine.core.config import CoreConfig
 from engine.core.effects import Effect, Emit, Ignore, Reply, RequestAction
 from engine.core.step import Switchboard
-from schemas.actions import CreateParticipant, LookUp
+from schemas.actions import CreateParticipant, LookUp, UpdateParticipant
 from schemas.commands import type_of
 from schemas.ids import report_record_id, timer_record_id
 from schemas.policy import Policies, Policy
@@ -213,6 +213,6 @@ def connected(policy: Policy | None = None, *, queues: bool = False) -> Story:
     story.twilio_does(CreateParticipant).progress("agent-1", "ringing").progress("agent-1", "in-progress")
     story.joins("agent-1")
     if story.leg("customer-1").desired.end_on_exit:
-        story.shows("customer-1", "modify", EndConferenceOnExit=True)
+        story.shows("customer-1", "modify", EndConferenceOnExit=True).twilio_does(UpdateParticipant)
     assert story.state.state is CallState.IN_CONFERENCE
     return story

@@ -15,11 +15,13 @@ def test_the_answer_to_an_older_request_is_no_drift() -> None:
     assert "leg.drift" not in story.events()
 
 
-def test_a_target_is_dialled_behind_the_request_that_lets_the_room_live() -> None:
-    """A second transfer takes back what the undoing of the first one has asked for, before it dials (N2)."""
+def test_no_target_is_dialled_while_a_request_may_yet_end_the_room() -> None:
+    """A second transfer waits until the request of the first one's undoing is answered, then dials behind its own (N2)."""
     story = connected().command("call.transfer", mode="cold", targets=[TARGET]).command("transfer.cancel")
     story.shows("customer-1", "modify", EndConferenceOnExit=False)
     story.command("call.transfer", mode="cold", targets=[TARGET])
+    assert story.asked(CreateParticipant)[-1].leg == "agent-1"
+    story.twilio_does(UpdateParticipant).twilio_does(UpdateParticipant)
     last = [type(action) for action in story.asked()][-2:]
     assert last == [UpdateParticipant, CreateParticipant]
     assert story.asked(UpdateParticipant)[-1].end_on_exit is False
