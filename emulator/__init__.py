@@ -3,7 +3,7 @@
 Numbers, calls, conferences and participants over REST; TwiML fetched and executed; signed callbacks with Twilio's
 parameters; dialled people who answer, ring out, are busy or fail by configuration.
 It shares no code with what it tests.
-Not emulated, and answered with 501 or a debugger alert: messaging, queues, TaskRouter, ``<Dial>`` of numbers.
+TaskRouter and call queues beside them. Not emulated, and answered with 501 or a debugger alert: messaging, Flex, Video.
 """
 
 from emulator.caller import interactive_call
@@ -13,6 +13,7 @@ from emulator.keys import stdin_keys
 from emulator.people import Answer, Person
 from emulator.server import Emulator, create_app, serve
 from emulator.switches import Switches
+from emulator.taskrouter.config import TaskRouterConfig, WorkerConfig
 
 __all__ = [
     "Answer",
@@ -23,6 +24,8 @@ __all__ = [
     "NumberConfig",
     "Person",
     "Switches",
+    "TaskRouterConfig",
+    "WorkerConfig",
     "create_app",
     "interactive_call",
     "serve",

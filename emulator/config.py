@@ -5,6 +5,7 @@ import msgspec
 from emulator.faults import Chaos
 from emulator.people import Person
 from emulator.switches import Switches
+from emulator.taskrouter.config import TaskRouterConfig
 
 DEFAULT_PORT = 8090
 
@@ -48,6 +49,7 @@ class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     numbers: dict[str, NumberConfig] = {}
     verified_caller_ids: frozenset[str] = frozenset()
     applications: dict[str, ApplicationConfig] = {}
+    taskrouter: TaskRouterConfig | None = None
     people: dict[str, Person] = {}
     default_person: Person = Person()
     calls_per_second: float = 0.0

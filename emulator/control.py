@@ -17,6 +17,7 @@ from emulator.events import stream
 from emulator.faults import Chaos, Fault
 from emulator.people import Person
 from emulator.rest.answer import WORLD
+from emulator.taskrouter import control as taskrouter_control
 from emulator.views import as_json
 
 BASE = "/_emulator"
@@ -50,7 +51,8 @@ def problem(status: int, detail: str) -> web.Response:
     return as_json({"status": status, "detail": detail}, status)
 
 
-async def _read(request: web.Request, kind: type[BodyT]) -> BodyT:
+async def read(request: web.Request, kind: type[BodyT]) -> BodyT:
+    """Return the body of a control request; 422 when it is not of that kind."""
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.DecodeError as error:
@@ -72,7 +74,7 @@ def _live(request: web.Request) -> Call:
 
 async def place_call(request: web.Request) -> web.Response:
     """``POST /calls``: somebody calls a number, or a browser calls an application."""
-    world, wish = request.app[WORLD], await _read(request, NewCall)
+    world, wish = request.app[WORLD], await read(request, NewCall)
     if wish.application_sid:
         application = world.applications.get(wish.application_sid)
         if application is None:
@@ -103,7 +105,7 @@ async def pick_up(request: web.Request) -> web.Response:
 
 async def press(request: web.Request) -> web.Response:
     """``POST /calls/{sid}/digits`` ``{"digits": "12#"}``."""
-    call, pressed = _live(request), await _read(request, Digits)
+    call, pressed = _live(request), await read(request, Digits)
     if not pressed.digits or set(pressed.digits) - DIGITS:
         return problem(422, f"digits {pressed.digits!r}: expected some of 0-9 * #")
     if call.digits.qsize() + len(pressed.digits) > call.digits.maxsize:
@@ -115,7 +117,7 @@ async def press(request: web.Request) -> web.Response:
 
 async def speak(request: web.Request) -> web.Response:
     """``POST /calls/{sid}/speak`` ``{"speaking": true}``: talk detection in a conference notices the party."""
-    call, speech = _live(request), await _read(request, Speech)
+    call, speech = _live(request), await read(request, Speech)
     participant = call.participant
     if participant is None or not participant.joined:
         return problem(409, "the call is in no conference")
@@ -141,7 +143,7 @@ async def list_people(request: web.Request) -> web.Response:
 
 async def put_person(request: web.Request) -> web.Response:
     """``PUT /people/{address}``; the address ``default`` is everybody else."""
-    people, person = request.app[WORLD].people, await _read(request, Person)
+    people, person = request.app[WORLD].people, await read(request, Person)
     address = request.match_info["address"]
     if address == "default":
         people.default = person
@@ -159,20 +161,20 @@ async def delete_person(request: web.Request) -> web.Response:
 
 async def put_number(request: web.Request) -> web.Response:
     """``PUT /numbers/{number}``: creates or points a number."""
-    config = await _read(request, NumberConfig)
+    config = await read(request, NumberConfig)
     number = request.app[WORLD].put_number(request.match_info["number"], config)
     return as_json({"sid": number.sid})
 
 
 async def put_application(request: web.Request) -> web.Response:
     """``PUT /applications/{sid}``: creates or points a TwiML application."""
-    config = await _read(request, ApplicationConfig)
+    config = await read(request, ApplicationConfig)
     return as_json({"sid": request.app[WORLD].put_application(request.match_info["sid"], config).sid})
 
 
 async def add_fault(request: web.Request) -> web.Response:
     """``POST /faults``: the next N requests or callbacks that match go wrong."""
-    fault = await _read(request, Fault)
+    fault = await read(request, Fault)
     try:
         request.app[WORLD].faults.add(fault)
     except ValueError as error:
@@ -182,7 +184,7 @@ async def add_fault(request: web.Request) -> web.Response:
 
 async def put_chaos(request: web.Request) -> web.Response:
     """``PUT /chaos``: misbehaviour by chance from now on; ``{}`` ends it."""
-    chaos = await _read(request, Chaos)
+    chaos = await read(request, Chaos)
     request.app[WORLD].faults.chaos = chaos if chaos != Chaos() else None
     return as_json(chaos)
 
@@ -210,6 +212,7 @@ def add(app: web.Application) -> None:
     router.add_post(BASE + "/calls/{sid}/digits", press)
     router.add_post(BASE + "/calls/{sid}/speak", speak)
     router.add_post(BASE + "/calls/{sid}/session-end", end_session)
+    taskrouter_control.add(app, BASE)
     router.add_get(BASE + "/conferences", views.list_conferences)
     router.add_get(BASE + "/people", list_people)
     router.add_put(BASE + "/people/{address}", put_person)

@@ -4,7 +4,7 @@ Used for callbacks and for documents alike; knows nothing of what is asked. Refe
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote_plus, unquote, urljoin, urlsplit, urlunsplit
@@ -30,6 +30,9 @@ HEADERS = {
     "Cache-Control": "max-age=259200",
     "X-Home-Region": "us1",
 }
+CONVERSATION = "conversation"
+SIGNED_BY_SWITCH = frozenset({CONVERSATION, "taskrouter", "assignment"})
+"""Kinds of requests whose signature is not confirmed (U3)."""
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 
 
@@ -116,8 +119,8 @@ class Exchanger:
         if self._session is not None:
             await self._session.close()
 
-    async def run(self, entry: Exchange, account_sid: str) -> Reply:
-        """Make the request with all its retries and write the outcome into the journal entry.
+    async def run(self, entry: Exchange, account_sid: str, *, limit_s: float = 15.0) -> Reply:
+        """Make the request with all its retries, within ``limit_s``; write the outcome into the journal entry.
 
         Raises:
             ExchangeFailedError: no answer below 400 within the policy.
@@ -125,7 +128,11 @@ class Exchanger:
         """
         try:
             url, credentials, fragment = split_url(entry.url)
-            reply = await self._attempts(entry, account_sid, url, credentials, parse_policy(fragment))
+            if entry.kind == CONVERSATION and not self._world.switches.u28_conversation_callbacks_retry:
+                fragment = ""
+            policy = parse_policy(fragment)
+            policy = replace(policy, total_s=min(policy.total_s, limit_s))
+            reply = await self._attempts(entry, account_sid, url, credentials, policy)
         except ExchangeFailedError as error:
             entry.error = error.detail
             raise
@@ -203,8 +210,9 @@ class Exchanger:
         else:
             data = encode_form(params)
             headers["Content-Type"] = FORM
-        token = self._world.signing_token(attempt.account_sid)
-        headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
+        if attempt.entry.kind not in SIGNED_BY_SWITCH or self._world.switches.u3_taskrouter_and_conversation_sign:
+            token = self._world.signing_token(attempt.account_sid)
+            headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
         if attempt.authorization:
             headers["Authorization"] = attempt.authorization
         return url, data, headers

@@ -112,6 +112,8 @@ async def _leg(world: World, call: Call, delay_s: float) -> None:
         await _into_conference(world, call)
     elif call.source is not None:
         await _into_script(world, call, call.source)
+    else:
+        calls.answer(world, call)  # whoever had it dialled goes on with it
 
 
 async def _ring(world: World, call: Call) -> bool:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from emulator import control
+from emulator import control, line
 from emulator.callbacks import Callbacks
 from emulator.clock import Clock
 from emulator.config import EmulatorConfig
 from emulator.exchange import Exchanger
+from emulator.queues import Queues
 from emulator.rest import routes
 from emulator.rest.answer import WORLD
 from emulator.rest.edge import front_door
+from emulator.taskrouter import workspaces
 from emulator.world import World
 
 log = structlog.get_logger("emulator")
@@ -27,6 +29,8 @@ def create_app(config: EmulatorConfig, clock: Clock | None = None) -> web.Applic
     world = World(config, clock)
     world.exchanger = Exchanger(world)
     world.callbacks = Callbacks(world)
+    world.queues = Queues(world)
+    world.dial_leg, world.redirect_call = line.dial, line.redirect
     app[WORLD] = world
     routes.add(app)
     control.add(app)
@@ -38,9 +42,13 @@ def create_app(config: EmulatorConfig, clock: Clock | None = None) -> web.Applic
 async def _life(app: web.Application) -> AsyncIterator[None]:
     world = app[WORLD]
     await world.exchanger.open()
-    yield
-    await world.close()
-    await world.exchanger.close()
+    try:
+        if world.config.taskrouter is not None:
+            workspaces.seed(world, world.config.taskrouter)
+        yield
+    finally:
+        await world.close()
+        await world.exchanger.close()
 
 
 async def _end_streams(app: web.Application) -> None:

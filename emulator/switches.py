@@ -1,7 +1,7 @@
 """What Twilio does is not confirmed everywhere: each such point of twilio-facts.md 9.1 is a switch here.
 
-The field names carry the point's number. Points about resources that are not emulated (TaskRouter, ``<Conversation>``:
-U3, U26, U28) have no switch; neither has U23: the first participant's MaxParticipants counts.
+The field names carry the point's number. Without a switch: U23 (the first participant's MaxParticipants counts), U26
+(native TaskRouter transfers are Flex's alone).
 """
 
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     u1_subaccount_signs: bool = True
     u2_same_token_for_attempts: bool = True
+    u3_taskrouter_and_conversation_sign: bool = True
     u4_fallback_carries_error: bool = True
     u5_app_call_sid_is_participants: bool = False
     u6_media_requests_name_conference: bool = True
@@ -65,6 +66,13 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     u24_retry_after_s: int | None = None
     u25_amd_unknown_at_hangup: bool = False
     u27_concurrency_ceiling: int = 100
+    u28_conversation_callbacks_retry: bool = False
+    taskrouter_iso_timestamps: bool = False
+    """Section 5.5: Timestamp of TaskRouter's events as epoch seconds, or ISO."""
+    taskrouter_state_status: int = 400
+    """The HTTP status for a task or reservation that is not in the state that an update needs."""
+    taskrouter_after_conference: str = "wrapping"
+    """What a task becomes when its worker leaves the ``conference``: ``wrapping``, ``completed``, ``nothing``."""
     call_counting: Counting = Counting.ALL
     """Recorded payloads show 0 for a lone ``completed`` (status-11), others 3: both exist."""
     read_lag_s: float = 0.0

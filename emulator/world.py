@@ -5,7 +5,7 @@ A container and a few look-ups; the rules of calls and conferences live in their
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,10 +18,12 @@ from emulator.faults import Faults
 from emulator.journal import AlertEntry, Event, EventBus, Exchange, Journal, RestRequest
 from emulator.people import People
 from emulator.sids import Sids
+from emulator.taskrouter.entities import Workspace
 
 if TYPE_CHECKING:
     from emulator.callbacks import Callbacks
     from emulator.exchange import Exchanger
+    from emulator.queues import Queues
 
 log = structlog.get_logger("emulator")
 TERMINAL_EVENTS = frozenset({"completed"})
@@ -39,6 +41,11 @@ class World:
 
     exchanger: "Exchanger"
     callbacks: "Callbacks"
+    queues: "Queues"
+    dial_leg: "Callable[[World, Call], None]"
+    """``line.dial``: TwiML and TaskRouter, which ``line`` is built on, dial through it."""
+    redirect_call: "Callable[[World, Call, Source], None]"
+    """``line.redirect``, for the same reason."""
 
     def __init__(self, config: EmulatorConfig, clock: Clock | None = None) -> None:
         self.config = config
@@ -53,6 +60,7 @@ class World:
         self.recordings_of: dict[str, list[Recording]] = {}
         self._ended_calls: deque[str] = deque()
         self._ended_rooms: deque[str] = deque()
+        self.workspaces: dict[str, Workspace] = {}
         self.numbers: dict[str, Number] = {}
         self.applications: dict[str, Application] = {}
         self.events = EventBus(config.journal_size)
@@ -226,6 +234,8 @@ class World:
         for call in self.calls.values():
             for timer in call.timers:
                 timer.cancel()
+        for workspace in self.workspaces.values():
+            workspace.stop_timers()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()

@@ -12,11 +12,18 @@ from emulator.rest.form import PREFIX
 from emulator.world import World
 
 WORLD: web.AppKey[World] = web.AppKey("world", World)
+ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
+"""Where a request keeps the account that it was let in for."""
 Json = dict[str, "str | int | bool | dict[str, str] | dict[str, bool] | None"]
 ItemT = TypeVar("ItemT")
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 50
 _encode = msgspec.json.Encoder().encode
+
+
+def account_of(request: web.Request) -> str:
+    """Return the account that asks, for products whose paths name none."""
+    return request[ACCOUNT]
 
 
 def account(request: web.Request) -> str:

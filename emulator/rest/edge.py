@@ -11,7 +11,7 @@ from aiohttp import web
 from emulator.errors import RestError, not_found
 from emulator.faults import Effect, Fault
 from emulator.journal import RestRequest
-from emulator.rest.answer import WORLD, reply
+from emulator.rest.answer import ACCOUNT, WORLD, reply
 from emulator.rest.form import Form, read_form
 from emulator.world import World
 
@@ -110,6 +110,7 @@ def _authenticate(world: World, request: web.Request) -> None:
     right = expected is not None and hmac.compare_digest(secret.encode(), expected.encode())
     if not right or not allowed or account_sid not in world.tokens:
         raise refused
+    request[ACCOUNT] = account_sid
 
 
 async def _faulty(request: web.Request, handler: Handler, entry: RestRequest, fault: Fault) -> web.StreamResponse:

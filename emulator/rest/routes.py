@@ -7,6 +7,7 @@ from emulator.payloads import rfc2822
 from emulator.rest import calls, conferences, incoming_phone_numbers, participants, recordings
 from emulator.rest.answer import WORLD, account, base, reply
 from emulator.rest.form import PREFIX
+from emulator.rest.taskrouter import routes as taskrouter
 
 ACCOUNT = PREFIX + "/Accounts/{account}"
 NOT_EMULATED = frozenset(
@@ -64,8 +65,8 @@ async def elsewhere(request: web.Request) -> web.Response:
 
 
 async def other_product(request: web.Request) -> web.Response:
-    """Answer for the products that share the base URL, TaskRouter before all: 501."""
-    raise not_emulated(f"the resource {request.match_info['rest'].split('/')[0]} of another product (TaskRouter…)")
+    """Answer for the products beside TaskRouter that share the base URL: 501."""
+    raise not_emulated(f"the resource {request.match_info['rest'].split('/')[0]} of another product")
 
 
 def add(app: web.Application) -> None:
@@ -102,4 +103,5 @@ def add(app: web.Application) -> None:
     router.add_post(numbers + "/{number}.json", incoming_phone_numbers.update)
     router.add_delete(numbers + "/{number}.json", incoming_phone_numbers.delete)
     router.add_route("*", ACCOUNT + "/{rest:.+}", elsewhere)
+    taskrouter.add(app)
     router.add_route("*", "/v1/{rest:.+}", other_product)

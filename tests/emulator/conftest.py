@@ -8,6 +8,7 @@ import pytest
 
 from emulator import EmulatorConfig, serve
 from emulator_bench import Bench, BenchFactory, Site
+from emulator_center import Center
 
 
 @pytest.fixture
@@ -38,3 +39,9 @@ async def start(site: Site) -> AsyncIterator[BenchFactory]:
 async def bench(start: BenchFactory) -> Bench:
     """A local Twilio with quick people and short sounds."""
     return await start(Bench.config())
+
+
+@pytest.fixture
+async def center(start: BenchFactory) -> Center:
+    """A contact centre with two workers, alice for sales and bob for billing."""
+    return Center(await start(Center.config()))

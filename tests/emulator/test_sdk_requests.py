@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from emulator import Switches
+from emulator import Switches, TaskRouterConfig
 from emulator_bench import ACCOUNT, AGENT, TARGET, TOKEN, Bench, BenchFactory
 
 REQUESTS = json.loads((Path(__file__).parents[1] / "vectors" / "sdk_requests.json").read_text())["requests"]
@@ -15,9 +15,8 @@ OTHER = {
     10: (404, 20404, "a conference name with a slash is two path segments"),
     26: (400, 21220, "no conference recording is active"),
     27: (501, 20001, "queues are not emulated"),
-    28: (501, 20001, "TaskRouter is not emulated"),
-    29: (501, 20001, "TaskRouter is not emulated"),
-    30: (501, 20001, "TaskRouter is not emulated"),
+    29: (404, 20404, "there is no such task"),
+    30: (404, 20404, "there is no such task"),
     22: (404, 16022, "the participant that was just removed ends the conference on exit, by request 16"),
     4: (200, None, "canceled has no effect on a call in progress"),
 }
@@ -25,12 +24,13 @@ OTHER = {
 ENDING = {3, 18, 22}
 """These take something away that later requests need, so they go last."""
 SUCCESS = {"POST": 200, "GET": 200, "DELETE": 204}
-CREATES = {0, 1, 2, 9, 11, 24}
+CREATES = {0, 1, 2, 9, 11, 24, 28}
 
 
 async def test_every_request_of_the_sdk(start: BenchFactory) -> None:
     """Each recorded request is understood; what is not emulated says so."""
-    bench = await start(Bench.config(switches=Switches(verified_from_only=False)))
+    taskrouter = TaskRouterConfig(workspace_sid="WS" + "0" * 32, workflow_sid="WW" + "0" * 32)
+    bench = await start(Bench.config(switches=Switches(verified_from_only=False), taskrouter=taskrouter))
     bench.site.pages["/cb/twiml2"] = "<Response><Pause length='60'/></Response>"
     caller = await bench.caller_in("room-b")
     await bench.agent_in("room-b", AGENT, Label="agent")

@@ -106,9 +106,9 @@ class _LocalHttpClient(AsyncTwilioHttpClient):
     ) -> Response:
         # aiohttp deprecates the BasicAuth object that twilio-python makes of ``auth`` (twilio-facts.md 8.2).
         signed = {**headers, "Authorization": aiohttp.encode_basic_auth(*auth)}
-        return await super().request(
-            method, url.replace("https://api.twilio.com", self._base_url), headers=signed, **rest
-        )
+        for product in ("api", "taskrouter"):
+            url = url.replace(f"https://{product}.twilio.com", self._base_url)
+        return await super().request(method, url, headers=signed, **rest)
 
 
 @dataclass
@@ -156,6 +156,15 @@ class Bench:
         url = f"{self.emulator.url}/2010-04-01/Accounts/{ACCOUNT}{path}"
         headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT, TOKEN)}
         async with self.session.request(method, url, data=form, headers=headers) as answer:
+            content = await answer.read()
+            return answer.status, msgspec.json.decode(content) if content else {}
+
+    async def v1(
+        self, method: str, path: str, form: dict[str, str] | None = None, account: tuple[str, str] = (ACCOUNT, TOKEN)
+    ) -> tuple[int, dict[str, object]]:
+        """Call the REST API of another product, by its whole path; return status and JSON."""
+        headers = {"Authorization": aiohttp.encode_basic_auth(*account)}
+        async with self.session.request(method, self.emulator.url + path, data=form, headers=headers) as answer:
             content = await answer.read()
             return answer.status, msgspec.json.decode(content) if content else {}
 

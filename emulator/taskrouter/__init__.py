@@ -1,0 +1,1 @@
+"""The local TaskRouter: workspaces that match tasks with workers (twilio-facts.md 5). REST is ``rest/taskrouter/``."""
