@@ -184,3 +184,19 @@ async def test_a_busy_supervisor_fails_the_command(stack: Stack) -> None:
 
     await supervision_is(call, "failed")
     assert (await call.view())["state"] == "in_conference"
+
+
+async def test_a_supervision_survives_a_kill(stack: Stack) -> None:
+    """-9 while the supervisor's phone rings: nobody is dialled twice, and the coach is unmuted all the same."""
+    await stack.person(LEAD, ring_s=1.0)
+    call = await connected(stack)
+    asked = await call.send("call.supervise", mode="coach", supervisor=LEAD)
+    await call.leg_is(SUPERVISOR, "dialing", "ringing")
+
+    stack.services["run"].kill()
+    await stack.ready(stack.services["run"].start())
+
+    assert await call.result_of(asked) == APPLIED
+    await supervision_is(call, "coaching", "agent-1")
+    assert len(await stack.rest("POST", "/Participants.json", Label=SUPERVISOR)) == 1
+    assert await hearing(stack, "customer-1") == {"agent-1"}

@@ -67,19 +67,30 @@ class TestTransfer:
     """A transfer changes the agent under the supervisor."""
 
     @staticmethod
-    def transferred(mode: str, policy: Policy | None = None) -> Story:
-        """Supervised, then transferred cold to another agent."""
-        story = supervised(mode, policy).command("call.transfer", mode="cold", targets=[OTHER])
+    def transferred(mode: str, policy: Policy | None = None, kind: str = "cold") -> Story:
+        """Supervised, then transferred to another agent: cold, warm, or warm with the customer swapped back in."""
+        story = supervised(mode, policy).command("call.transfer", mode=kind.partition(" ")[0], targets=[OTHER])
         story.shows("customer-1", "modify", EndConferenceOnExit=False)
-        story.twilio_does(CreateParticipant).joins("target-1").leaves("agent-1")
+        if kind != "cold":
+            story.shows("customer-1", "hold", Hold=True)
+        story.twilio_does(CreateParticipant).joins("target-1")
+        if kind == "warm":
+            story.command("transfer.complete").shows("customer-1", "unhold", Hold=False)
+        elif kind == "warm swapped":
+            story.command("transfer.swap").shows("target-1", "hold", Hold=True)
+            story.shows("customer-1", "unhold", Hold=False)
+        story.leaves("agent-1")
+        if kind == "warm swapped":
+            story.shows("target-1", "unhold", Hold=False)
         assert story.state.transfer is not None
         assert story.state.transfer.state.value == "completed"
         return story
 
+    @pytest.mark.parametrize("kind", ["cold", "warm", "warm swapped"])
     @pytest.mark.parametrize("mode", MODES)
-    def test_a_supervisor_leaves_with_it(self, mode: str) -> None:
+    def test_a_supervisor_leaves_with_it(self, mode: str, kind: str) -> None:
         """The default: who listens to one agent does not listen to the next."""
-        story = self.transferred(mode)
+        story = self.transferred(mode, kind=kind)
 
         assert state_of(story) == "leaving"
         story.leaves(SUPERVISOR)
@@ -92,9 +103,10 @@ class TestTransfer:
         """`follow`: nothing changes."""
         assert state_of(self.transferred(mode, FOLLOWING)) == STATE_OF[mode]
 
-    def test_by_policy_a_coach_coaches_the_new_agent(self) -> None:
-        """`follow`: one update to the new agent."""
-        story = self.transferred("coach", FOLLOWING)
+    @pytest.mark.parametrize("kind", ["cold", "warm", "warm swapped"])
+    def test_by_policy_a_coach_coaches_the_new_agent(self, kind: str) -> None:
+        """`follow`: one update to the new agent, once that one is not on hold."""
+        story = self.transferred("coach", FOLLOWING, kind)
 
         assert (switched(story).muted, switched(story).coach) == (False, story.sid_of("target-1"))
         while state_of(story) == "switching":
