@@ -2,12 +2,11 @@
 
 from collections import Counter, defaultdict
 
-from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, OnDoubt
-from schemas.ids import room_of
-from schemas.state import Call, CallState, LegState
+from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, OnDoubt, UpdateParticipant
+from schemas.records import ActionReport
+from schemas.state import CallState
 from simulation.invariants import Invariant, Wrong
 from simulation.ledgers import Ledgers
-from simulation.plan import Effect
 
 _TOLERANCE_MS = 100
 _MOST_CREATIONS = 2
@@ -68,36 +67,24 @@ def i14_setters_once(ledgers: Ledgers) -> Wrong:
 
 def i15_agreement(ledgers: Ledgers) -> Wrong:
     """When everything has healed, Cordboard and Twilio show the same calls, legs and switches."""
-    shown = ledgers.run.agreed
-    for call_id, call in shown.calls.items():
-        lines = shown.lines.get(call_id, {})
-        if call.state is CallState.ENDED and lines:
-            yield f"{call_id[-8:]} has ended and at Twilio there is still {sorted(lines.values())}"
-        if call.state is not CallState.ENDED and not lines:
-            yield f"{call_id[-8:]} is {call.state.value} and nobody is left at Twilio"
-        if call.state is not CallState.ENDED:
-            yield from _same_legs(call, shown.places.get(room_of(call_id), {}))
-    for call_id, lines in shown.lines.items():
-        if call_id not in shown.calls and lines:
-            yield f"{call_id[-8:]} is unknown and at Twilio there is {sorted(lines.values())}"
-
-
-def _same_legs(call: Call, places: dict[str, tuple[bool, bool, bool]]) -> Wrong:
-    ours = {
-        leg.leg: (leg.observed.hold, leg.observed.muted, leg.observed.end_on_exit)
-        for leg in call.legs
-        if leg.state is LegState.JOINED
-    }
-    if ours != places:
-        yield f"{call.call_id[-8:]} {call.state.value}: we see {ours}, Twilio has {places} (hold, muted, end on exit)"
-    for leg in call.legs:
-        if leg.state is LegState.JOINED and leg.desired != leg.observed:
-            yield f"{call.call_id[-8:]}: {leg.leg} is wanted {leg.desired} and seen {leg.observed}"
+    yield from ledgers.run.agreed.disagreements()
 
 
 def i16_never_at_twilio(ledgers: Ledgers) -> Wrong:
     """What Twilio itself has seen go wrong: a transfer whose target is dialled while somebody ends the room."""
-    yield from ledgers.world.phones.wrongs
+    for call_id, wrong in ledgers.world.phones.wrongs:
+        if not _gave_up_flags(ledgers, call_id):
+            yield wrong
+
+
+def _gave_up_flags(ledgers: Ledgers, call_id: str) -> bool:
+    """Whether a request to let the room live was not carried out in time: then a target may have been dialled too soon."""
+    failed = {r.action for rs in ledgers.inbox for r in rs if isinstance(r, ActionReport) and r.outcome.value != "done"}
+    return any(
+        isinstance(action, UpdateParticipant) and action.call_id == call_id and action.end_on_exit is False
+        for action_id, action in ledgers.actions.items()
+        if action_id in failed
+    )
 
 
 def i17_all_end(ledgers: Ledgers) -> Wrong:
@@ -116,5 +103,3 @@ TWILIO_INVARIANTS: tuple[Invariant, ...] = (
     i05_created_once, i06_nothing_after_its_deadline, i07_in_order, i14_setters_once, i15_agreement,
     i16_never_at_twilio, i17_all_end,
 )  # fmt: skip
-
-DOUBTFUL = frozenset({Effect.ERROR_AFTER, Effect.RESET_AFTER, Effect.TIMEOUT, Effect.TIMEOUT_AFTER, Effect.DELAY})

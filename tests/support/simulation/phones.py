@@ -102,8 +102,8 @@ class Phones:
         self.lines: dict[str, Line] = {}
         self.rooms: dict[str, Room] = {}
         self.done: list[Done] = []
-        self.wrongs: list[str] = []
-        """What must never happen at Twilio, seen as it happened."""
+        self.wrongs: list[tuple[str, str]] = []
+        """What must never happen at Twilio, seen as it happened: call and words."""
         self.fetch: Callable[[Line, str], None] = lambda _line, _url: None
         """Fetches the TwiML of a call and runs it."""
         self.now = now

@@ -117,7 +117,8 @@ class Rest:
         """Nobody may take the customer along by leaving while a transfer's target is being reached (N2)."""
         ending = [place.label for place in created.room.inside() if place.end_on_exit]
         if created.label.startswith("target-") and len(created.room.inside()) > 1 and ending:
-            self._phones.wrongs.append(f"{created.room.name}: {created.label} is dialled while {ending} ends the room")
+            wrong = f"{created.room.name}: {created.label} is dialled while {ending} ends the room"
+            self._phones.wrongs.append((created.room.name.removeprefix("room-"), wrong))
 
     def _participant(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:
         room = self._phones.rooms.get(parts[0])

@@ -5,14 +5,11 @@ import contextlib
 import gc
 from contextvars import copy_context
 from hashlib import blake2b
-from urllib.parse import parse_qs, urlsplit
 
-from schemas.codec import decode_state
-from schemas.records import Inbox
-from schemas.state import Call, CallState
+from schemas.state import CallState
 from schemas.topics import Topic
+from simulation.agreement import Agreed, calls_of
 from simulation.loop import SimLoop
-from simulation.phones import Line
 from simulation.plan import Plan
 from simulation.seams import seams
 from simulation.world import WORLD, World
@@ -22,33 +19,8 @@ _REAP_S = 1300.0
 _SETTLE_S = 90.0
 _STEP_S = 10.0
 _IN_HAND_MS = 2_000
-
-__all__ = ["Call", "Inbox", "Run", "carry_out"]
-
-
-class Agreed:
-    """What both sides showed when everything had healed and before everybody was sent home."""
-
-    def __init__(self, world: World) -> None:
-        self.at_ms = world.loop.clock_ms()
-        self.calls = {call.call_id: call for call in calls_of(world)}
-        self.lines: dict[str, dict[str, str]] = {}
-        """By call, the lines that are not over: what each of them is."""
-        self.places: dict[str, dict[str, tuple[bool, bool, bool]]] = {}
-        """By room, who is in: hold, muted, end on exit."""
-        for line in world.phones.lines.values():
-            if not line.is_over:
-                label = line.place.label if line.place is not None else line.sid[-6:]
-                self.lines.setdefault(call_of_line(line), {})[line.sid] = f"{label} ({line.status})"
-        for room in world.phones.rooms.values():
-            if room.status != "completed":
-                shown = {place.label: (place.hold, place.muted, place.end_on_exit) for place in room.inside()}
-                self.places[room.name] = shown
-
-
-def call_of_line(line: Line) -> str:
-    """The call that a line at Twilio belongs to: its own SID for one that began a call."""
-    return parse_qs(urlsplit(line.status_url).query).get("call", [line.sid])[0]
+_LOOKS = 10
+_LOOK_AGAIN_S = 7.3
 
 
 class Run:
@@ -107,6 +79,11 @@ async def _live(run: Run) -> None:
     run.lag_after_healing = lag_of(world)
     await _quiet(world, _REAP_S if _may_have_lost(world) else _SETTLE_S)
     run.agreed = Agreed(world)
+    for _ in range(_LOOKS):
+        if not any(run.agreed.disagreements()):
+            break
+        await asyncio.sleep(_LOOK_AGAIN_S)  # something may be under way just now
+        run.agreed = Agreed(world)
     world.trace("everybody goes home")
     for line in list(world.phones.lines.values()):
         world.phones.hang_up(line)
@@ -137,17 +114,6 @@ async def _quiet(world: World, seconds: float, *, until_ended: bool = False) -> 
         await asyncio.sleep(_STEP_S)
         if until_ended and all(call.state is CallState.ENDED and not call.pending for call in calls_of(world)):
             return
-
-
-def calls_of(world: World) -> list[Call]:
-    """Every call as its last state record has it."""
-    last: dict[bytes, bytes | None] = {}
-    for partition in range(world.plan.partitions):
-        for record in world.log.records(Topic.STATE, partition):
-            if record.key is not None and not record.key.startswith(b"~"):
-                last[record.key] = record.value
-    found = (decode_state(value).call for value in last.values() if value is not None)
-    return [call for call in found if isinstance(call, Call)]
 
 
 def lag_of(world: World) -> dict[str, int]:
