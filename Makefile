@@ -10,7 +10,7 @@ DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
-.PHONY: help install run test check format fast bench schemas lock clean
+.PHONY: help install run test check format fast simulate bench schemas lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ format: $(DEV) ## let ruff mend and format what it can
 
 fast: $(DEV) ## only the tests that are done in a moment
 	$(BIN)/pytest -m "not slow and not kafka"
+
+SEEDS ?= 0-2000
+
+simulate: $(DEV) ## run the whole system on simulated time, log, network and Twilio: make simulate SEEDS=0-100000, or SEEDS=17
+	PYTHONPATH=.:tests/support $(BIN)/python -m simulation $(SEEDS)
 
 bench: $(DEV) ## measure on this machine; one part alone: make bench PARTS=ingress
 	for part in $(PARTS); do echo "== $$part"; PYTHONPATH=tests/support $(BIN)/python -m benchmarks.$$part.run; done
