@@ -86,14 +86,15 @@ def cordboard(log: str, api: str, port: int, folder: Path) -> tuple[Popen[bytes]
 
 
 async def _ready(session: aiohttp.ClientSession, url: str) -> None:
-    deadline = time.monotonic() + _READY_S
+    deadline, said = time.monotonic() + _READY_S, "nobody listens"
     while time.monotonic() < deadline:
         with contextlib.suppress(aiohttp.ClientConnectionError):
             async with session.get(url) as answer:
+                said = await answer.text()
                 if answer.status < 500 or "readyz" not in url:  # noqa: PLR2004 - the reference has no such route
                     return
         await asyncio.sleep(0.05)
-    raise TimeoutError(f"{url} is not ready after {_READY_S} s")
+    raise TimeoutError(f"{url} is not ready after {_READY_S} s: {said}")
 
 
 async def _paced(session: aiohttp.ClientSession, port: int, requests: list[tuple[str, bytes, dict[str, str]]],
