@@ -51,6 +51,9 @@ schemas: $(DEV) ## write everything generated anew: JSON Schemas, AsyncAPI, diag
 	$(BIN)/python -m engine.diagrams --write
 	$(BIN)/python -m cordboard.settings_page --write
 
+flows: $(DEV) ## play every call flow against the local Twilio and write docs/flows anew
+	PYTHONPATH=tests/support $(BIN)/python -m flow_book
+
 lock: $(DEV) ## resolve the newest allowed versions into requirements/
 	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --upgrade pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt

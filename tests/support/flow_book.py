@@ -1,0 +1,34 @@
+"""Writes docs/flows: plays the flows and writes their pages. `python -m flow_book [NAME…]`, or all: `make flows`."""
+
+import asyncio
+import logging
+import sys
+
+import structlog
+
+from flow_pages import FOLDER, Page, page_of, play_all
+from flow_pages_calls import CALL_PAGES
+from flow_pages_failed import FAILED_PAGE
+from flow_pages_parties import PARTY_PAGES
+from flow_pages_transfers import TRANSFER_PAGES
+
+PAGES: dict[str, Page] = {page.name: page for page in (*CALL_PAGES, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)}
+
+
+async def text_of(page: Page) -> str:
+    """The page as it comes out of playing it now."""
+    return page_of(page, await play_all(page))
+
+
+def main(names: list[str]) -> None:
+    """Write the pages of these names, or all. Unknown names stop it with those that are known."""
+    if unknown := set(names) - set(PAGES):
+        sys.exit(f"no such flow: {', '.join(sorted(unknown))}; expected some of {', '.join(PAGES)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    for name in names or PAGES:
+        (FOLDER / f"{name}.md").write_text(asyncio.run(text_of(PAGES[name])), encoding="utf-8")
+        sys.stdout.write(f"docs/flows/{name}.md\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
