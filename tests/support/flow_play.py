@@ -184,6 +184,7 @@ class Play:
     async def over(self) -> Played:
         """Read all that came of it, then end the call if it is still up."""
         sent = [Sent(name, words, *await _ended(process)) for name, words, process in self._typed]
+        self.stage.check()
         events = await self._all_events()
         view = await self.call.view()
         played = Played(

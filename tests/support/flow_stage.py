@@ -156,6 +156,10 @@ class Stage(Stack):
         """The REST requests that the local Twilio has taken."""
         return list(self._world.rest.entries)
 
+    def check(self) -> None:
+        """Fail when the local Twilio itself has broken: what was recorded is then worth nothing."""
+        assert self._world.crashes == 0, f"{self._world.crashes} tasks of the local Twilio broke; its log says why"
+
     def _rows(self, query: str, *, keyed: bool = True) -> list[Any]:
         if self._reading is None:
             self._reading = sqlite3.connect(f"file:{self.folder / 'journal.db'}?mode=ro", uri=True)
