@@ -14,7 +14,9 @@ from cordboard.clock import Clock
 from cordboard.errors import CordboardError
 from cordboard.log.port import Log
 from ingress.config import IngressConfig
+from ingress.express import Express
 from ingress.handling import Ingress
+from ingress.protocol import Server
 from ingress.reading import MAX_BODY_BYTES
 
 __all__ = ["IngressConfig", "create_server", "serve_ingress"]
@@ -36,8 +38,10 @@ def create_server(config: IngressConfig, log: Log, clock: Clock) -> web.Server:
 
     Below `web.Application`, whose routing, middlewares and 404 would cost a third of what an empty request costs.
     """
-    return web.Server(
-        Ingress(config, log, clock).handle,
+    ingress = Ingress(config, log, clock)
+    return Server(
+        Express(ingress),
+        ingress.handle,
         request_factory=_request,
         handler_cancellation=False,
         access_log=None,

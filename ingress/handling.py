@@ -35,11 +35,11 @@ TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER
 _OUR_QUERY = ("call", "leg", "a", "say", "play", "audio", "left")
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
-_SIGNATURE = istr(SIGNATURE_HEADER)
-_SETTINGS = istr(SETTINGS_HEADER)
+SIGNATURE = istr(SIGNATURE_HEADER)
+SETTINGS = istr(SETTINGS_HEADER)
 
 
-class _Meter:
+class Meter:
     """The metrics of one route, looked up once."""
 
     def __init__(self, label: str) -> None:
@@ -47,8 +47,8 @@ class _Meter:
         self.seconds = metrics.WEBHOOK_SECONDS.labels(label)
 
 
-_METERS: dict[Route | None, _Meter] = {None: _Meter("none"), **{route: _Meter(route.value) for route in Route}}
-_DURABLE = {source: metrics.WEBHOOKS_DURABLE.labels(source.value) for source in SOURCES.values()}
+METERS: dict[Route | None, Meter] = {None: Meter("none"), **{route: Meter(route.value) for route in Route}}
+DURABLE = {source: metrics.WEBHOOKS_DURABLE.labels(source.value) for source in SOURCES.values()}
 
 
 class Ingress:
@@ -56,19 +56,20 @@ class Ingress:
 
     def __init__(self, config: IngressConfig, log: Log, clock: Clock) -> None:
         self._config = config
-        self._clock = clock
-        self._recorder = Recorder(log, config.ack_timeout_s)
-        self._verifier = Verifier(config.accounts, config.public_url, _count_other_token)
-        self._routes = _routes_by_path(config.public_url)
-        self._in_flight = 0
+        self.clock = clock
+        self.recorder = Recorder(log, config.ack_timeout_s)
+        self.verifier = Verifier(config.accounts, config.public_url, _count_other_token)
+        self.routes = _routes_by_path(config.public_url)
+        self.in_flight = 0
+        """Signed requests that are not answered yet."""
         self._refusals = Seldom(time.monotonic)
         self._say = structlog.get_logger("ingress").bind()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """The answer to any request, on any path."""
         began = time.perf_counter()
-        route = self._routes.get(request.raw_path.partition("?")[0])
-        meter = _METERS[route]
+        route = self.routes.get(request.raw_path.partition("?")[0])
+        meter = METERS[route]
         meter.received.inc()
         try:
             return await self._guarded(request, route)
@@ -82,16 +83,20 @@ class Ingress:
             self._verify(request, incoming)
             return await self._admit(incoming, route)
         except RefusedError as refused:
-            metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
-            self._tell(refused, request.remote)
+            self.count_refusal(refused.status, refused.reason, request.remote)
             return _refusal(refused.status)
 
-    def _tell(self, refused: RefusedError, remote: str | None) -> None:
+    @property
+    def is_full(self) -> bool:
+        """Whether callbacks are to be put off."""
+        return self.in_flight >= self._config.max_in_flight
+
+    def count_refusal(self, status: int, reason: str, remote: str | None) -> None:
+        """Count it, and tell it unless there are too many to tell."""
+        metrics.WEBHOOKS_REFUSED.labels(reason).inc()
         left_out = self._refusals.next()
         if left_out is not None:
-            self._say.info(
-                "ingress.refused", status=refused.status, reason=refused.reason, remote=remote, left_out=left_out
-            )
+            self._say.info("ingress.refused", status=status, reason=reason, remote=remote, left_out=left_out)
 
     async def _admit(self, incoming: Incoming, route: Route | None) -> web.Response:
         """Refuse what comes on top of what we can do at once. Only Twilio's own count: nobody else can use up its room.
@@ -99,22 +104,22 @@ class Ingress:
         TwiML goes first: a caller who gets none hears an error, a callback is sent again.
         """
         limit = self._config.max_in_flight
-        if self._in_flight >= (limit + limit // 2 if route in TWIML_ROUTES else limit):
+        if self.in_flight >= (limit + limit // 2 if route in TWIML_ROUTES else limit):
             raise RefusedError(503, "overload")
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             return await self._answer(incoming, route)
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _verify(self, request: web.BaseRequest, incoming: Incoming) -> None:
         headers = request.headers
-        refusal = self._verifier.check(
+        refusal = self.verifier.check(
             incoming.target,
             incoming.signed_fields,
             incoming.fields.get("AccountSid"),
-            headers.get(_SIGNATURE),
-            headers.get(_SETTINGS),
+            headers.get(SIGNATURE),
+            headers.get(SETTINGS),
         )
         if refusal is None and not incoming.body_is_signed:
             refusal = Refusal.WRONG_BODY
@@ -140,7 +145,7 @@ class Ingress:
     async def _take(self, incoming: Incoming, route: Route) -> web.Response:
         """A callback: 204 once it is durable, in the inbox or among the dead letters."""
         try:
-            webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self._clock())
+            webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self.clock())
         except UnplaceableError as unplaceable:
             await self._set_aside_or_refuse(incoming, unplaceable)
             return _taken(route)
@@ -155,7 +160,7 @@ class Ingress:
         """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again."""
         try:
             try:
-                webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self._clock())
+                webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self.clock())
                 document = self._entrance(incoming, webhook)
             except UnplaceableError as unplaceable:
                 await self._set_aside(incoming, unplaceable)
@@ -225,15 +230,15 @@ class Ingress:
         return callback_url(self._config.public_url, route, **{**query, **more})
 
     async def _record(self, webhook: Webhook) -> None:
-        await self._recorder.record(webhook)
-        _DURABLE[webhook.source].inc()
+        await self.recorder.record(webhook)
+        DURABLE[webhook.source].inc()
 
     async def _set_aside(self, incoming: Incoming, why: UnplaceableError) -> None:
         """A dead letter. `source_topic` says that it came from no topic; `target` has the query, for a redrive."""
         self._say.warning("ingress.set_aside", reason=why.reason, detail=why.detail, path=incoming.path[:200])
         key = incoming.query.get("call") or incoming.fields.get("CallSid", "")
         headers = {"detail": why.detail, "source_topic": "http", "target": incoming.target, "method": incoming.method}
-        await self._recorder.set_aside(key, incoming.body, why.reason, headers)
+        await self.recorder.set_aside(key, incoming.body, why.reason, headers)
 
     async def _set_aside_or_refuse(self, incoming: Incoming, why: UnplaceableError) -> None:
         try:
@@ -244,7 +249,7 @@ class Ingress:
 
 def _require_signature(request: web.BaseRequest) -> None:
     """Before anything is read: most of what finds its way to a public port ends here."""
-    if _SIGNATURE not in request.headers:
+    if SIGNATURE not in request.headers:
         raise RefusedError(403, Refusal.UNSIGNED.value)
 
 

@@ -13,7 +13,7 @@ from ingress.signature import check_body
 
 MAX_BODY_BYTES = 65_536
 FORM = "application/x-www-form-urlencoded"
-_TWILIOS_FORM = FORM + "; charset=UTF-8"
+TWILIOS_FORM = FORM + "; charset=UTF-8"
 
 
 class RefusedError(Exception):
@@ -56,7 +56,7 @@ class Incoming:
 async def read_request(request: web.BaseRequest, timeout_s: float) -> Incoming:
     """The request with its body. Raises `RefusedError` for one that is too large, too slow or packed."""
     body = await read_body(request, timeout_s)
-    is_form = request.headers.get(hdrs.CONTENT_TYPE) == _TWILIOS_FORM or request.content_type == FORM or not body
+    is_form = request.headers.get(hdrs.CONTENT_TYPE) == TWILIOS_FORM or request.content_type == FORM or not body
     try:
         return Incoming(request.method, request.raw_path, body, is_form=is_form)
     except TooManyFieldsError as error:

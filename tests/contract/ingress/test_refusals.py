@@ -84,7 +84,8 @@ async def test_overload_is_shed(config: IngressConfig, log: MemoryLog) -> None:
     log.faults.hook = hold
     busy = msgspec.structs.replace(config, max_in_flight=2, ack_timeout_s=30.0)
     async with calling(busy, log) as twilio:
-        waiting = [asyncio.create_task(twilio.post("/v1/voice/status", STATUS)) for _ in range(2)]
+        other = {**STATUS, "CallSid": "CA" + "d" * 32}  # of another partition: one publish each
+        waiting = [asyncio.create_task(twilio.post("/v1/voice/status", fields)) for fields in (STATUS, other)]
         await both.wait()
         shed = await twilio.post("/v1/voice/status", STATUS)
         music = await twilio.post("/v1/voice/wait", VOICE)
