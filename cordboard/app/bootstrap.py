@@ -24,6 +24,7 @@ from cordboard.app.results import Results
 from cordboard.app.supervision import ServiceFailedError, Supervisor, leaving_on_signals
 from cordboard.clock import Clock, system_clock
 from cordboard.feed import ResultFeed
+from cordboard.garbage import collect_seldom
 from cordboard.log.ownership import Owned, Owner, OwnerStatus
 from cordboard.log.port import Log
 from cordboard.ops import Mount, OpsConfig, Readiness, serve_ops
@@ -222,6 +223,7 @@ async def serve(
     async with leaving_on_signals(supervisor):
         async with running(loaded, parts, supervisor, emulator_bind=emulator_bind) as process:
             await _until_ready(process.readiness, supervisor)
+            collect_seldom()
             announce(process.addresses)
             await supervisor.wait()
         await supervisor.wait()

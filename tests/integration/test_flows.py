@@ -9,7 +9,8 @@ from stack import AGENT, OTHER, Call, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-CUSTOMER = "+15550144"
+CUSTOMER = "+15550166"
+WORKER = "+15550144"
 APPLIED = ("applied", None)
 POLICY = """
 [defaults]
@@ -162,3 +163,29 @@ async def test_a_whisper_is_heard_before_the_room(stack: Stack) -> None:
 
     [create] = await stack.rest("POST", "/Calls.json")
     assert "/v1/voice/conference-join" in str(create["form"])
+
+
+async def test_a_worker_from_a_queue(stack: Stack) -> None:
+    """A task by REST, the worker joined into the room, the reservation accepted, the task completed in the end."""
+    await stack.person(WORKER, ring_s=0.05)
+    call = await stack.caller_dials()
+    await call.reaches("waiting")
+
+    assert await call.command("call.connect", to="queue:support") == APPLIED
+    await call.reaches("in_conference")
+    assert await call.command("call.end") == APPLIED
+
+    await call.tells("task.completed")
+    assert await stack.rest("POST", "/Reservations/", ReservationStatus="accepted")
+    assert await stack.rest("POST", "/Tasks/WT", AssignmentStatus="completed")
+
+
+async def test_a_transfer_to_a_queue(stack: Stack) -> None:
+    """The worker of the queue becomes the agent."""
+    await stack.person(WORKER, ring_s=0.05)
+    call = await connected(stack)
+
+    assert await call.command("call.transfer", mode="cold", targets=["queue:support"]) == APPLIED
+
+    view = await call.reaches("in_conference")
+    assert [leg["leg"] for leg in view["legs"] if leg["state"] == "joined"] == ["customer-1", "target-1"]

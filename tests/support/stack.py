@@ -142,6 +142,8 @@ class Stack:
             "CORDBOARD_TWILIO_API_URL": self.emulator,
             "CORDBOARD_TWILIO_NUMBER": NUMBER,
             "CORDBOARD_TWILIO_CALLS_PER_SECOND": "0",
+            "CORDBOARD_TASKROUTER_WORKSPACE": "WS" + "0" * 31 + "1",
+            "CORDBOARD_TASKROUTER_WORKFLOW": "WW" + "0" * 31 + "1",
         }
         self.services[name] = Service(name, arguments, env, self.folder)
         return self.services[name]
