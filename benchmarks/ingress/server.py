@@ -12,6 +12,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.ingress.variants import SendAndWait, publishing, serve
+from cordboard.garbage import collect_seldom
 from cordboard.log.kafka import KafkaLog
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.memory import MemoryLog
@@ -55,6 +56,7 @@ async def main(variant: str, spec: str) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        collect_seldom()  # as the process of the ingress does; for all variants alike
         print(port, flush=True)
         while await reader.readline():
             used = resource.getrusage(resource.RUSAGE_SELF)
