@@ -60,7 +60,7 @@ def test_a_seed_is_the_same_run_every_time(seed: int) -> None:
 
 def test_a_seed_is_the_same_run_in_every_process() -> None:
     """Neither the order of sets nor anything else of the process leaks into a run."""
-    code = "from simulation.draw import draw; from simulation.running import carry_out; print(carry_out(draw(47)).digest())"
+    code = "from simulation import draw, running; print(running.carry_out(draw.draw(47)).digest())"
     paths = f"{_ROOT}{os.pathsep}{_ROOT / 'tests' / 'support'}"
     digests = {
         subprocess.run(

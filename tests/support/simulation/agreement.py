@@ -20,14 +20,14 @@ class Agreed:
         self.lines: dict[str, dict[str, str]] = {}
         """By call, the lines that are not over: what each of them is."""
         self.places: dict[str, dict[str, tuple[bool, bool, bool]]] = {}
-        """By room, who is in: hold, muted, end on exit."""
+        """By room and CallSid, who is in: hold, muted, end on exit. Not by label: a second call may come under one."""
         for line in world.phones.lines.values():
             if not line.is_over:
                 label = line.place.label if line.place is not None else line.sid[-6:]
                 self.lines.setdefault(call_of_line(line), {})[line.sid] = f"{label} ({line.status})"
         for room in world.phones.rooms.values():
             if room.status != "completed":
-                shown = {place.label: (place.hold, place.muted, place.end_on_exit) for place in room.inside()}
+                shown = {place.line.sid[-8:]: (place.hold, place.muted, place.end_on_exit) for place in room.inside()}
                 self.places[room.name] = shown
 
     def disagreements(self) -> Iterator[str]:
@@ -47,7 +47,7 @@ class Agreed:
 
 def _same_legs(call: Call, places: dict[str, tuple[bool, bool, bool]]) -> Iterator[str]:
     ours = {
-        leg.leg: (leg.observed.hold, leg.observed.muted, leg.observed.end_on_exit)
+        (leg.call_sid or leg.leg)[-8:]: (leg.observed.hold, leg.observed.muted, leg.observed.end_on_exit)
         for leg in call.legs
         if leg.state is LegState.JOINED
     }

@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 import msgspec
 
-from actions import perform, worker
+from actions import perform
+from actions.lanes import Lanes
 from actions.ledger import Ledger
 from actions.outcome import Doubtful, Retry, judge
 from actions.perform import Performance
@@ -20,9 +21,7 @@ from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from engine import upkeep
 from engine.core import answers, facts, flags, machines, timers
-from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
-from engine.core.table import compile_table
-from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
+from engine.core.transfers import flags_clear
 from engine.core.turn import CALL, LEG, Turn
 from engine.partition import EnginePartition
 from engine.publisher import Publisher
@@ -144,12 +143,10 @@ def _timer_fires_early() -> Sequence[Patch]:
     original = upkeep.Upkeep._due_records  # noqa: SLF001
 
     def due_records(self: Any, now_ms: int) -> list[Entry]:  # noqa: ANN401
-        entries: list[Entry] = []
-        for timer in self._timers.take_due(now_ms + 1000, 500):
-            entries.append(self._timer_record(timer, now_ms))
+        entries = [self._timer_record(timer, now_ms) for timer in self._timers.take_due(now_ms + 1000, 500)]
         return [*entries, *original(self, now_ms)]
 
-    def wait(self: Any) -> Any:  # noqa: ANN401
+    def wait(_: Any) -> Any:  # noqa: ANN401
         return asyncio.sleep(0.5)
 
     return [(upkeep.Upkeep, "_due_records", due_records), (upkeep.Upkeep, "_wait", wait)]
@@ -179,8 +176,10 @@ def _command_carried_out_twice() -> Sequence[Patch]:
 
 def _end_on_exit_not_cleared() -> Sequence[Patch]:
     """A transfer does not see to it first that nobody ends the room by leaving."""
-    guards = {**TRANSFER_GUARDS, **CONSULT_GUARDS, "flags_clear": lambda _turn, _leg: True}
-    table = compile_table(machines.TRANSFER_MACHINE, guards, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS})
+    table = {
+        pair: tuple(arc._replace(guards=tuple(g for g in arc.guards if g[0] is not flags_clear)) for arc in arcs)
+        for pair, arcs in machines.TRANSFER_TABLE.items()
+    }
     return [(machines, "TRANSFER_TABLE", table), (flags, "let_go", lambda _turn, _leg: None)]
 
 
@@ -245,12 +244,12 @@ def _deadline_ignored() -> Sequence[Patch]:
 
 def _calls_not_in_lanes() -> Sequence[Patch]:
     """The actions of one call are carried out at the same time."""
-    original = worker.Lanes.put
+    original = Lanes.put
 
     async def put(self: Any, key: str, item: Any) -> None:  # noqa: ANN401
         await original(self, f"{key}-{item.offset}", item)
 
-    return [(worker.Lanes, "put", put)]
+    return [(Lanes, "put", put)]
 
 
 # The edges and the log
@@ -260,9 +259,9 @@ def _acknowledged_before_durable() -> Sequence[Patch]:
     """Twilio hears 2xx whatever the log says."""
     original = Recorder._publish  # noqa: SLF001
 
-    async def publish(self: Any, topic: Topic, entry: Entry) -> None:  # noqa: ANN401
+    async def publish(self: Any, topic: Topic, entries: Any) -> None:  # noqa: ANN401
         try:
-            await original(self, topic, entry)
+            await original(self, topic, entries)
         except NotDurableError:
             return
 
@@ -291,7 +290,7 @@ def _stale_owner_not_fenced() -> Sequence[Patch]:
 def _failed_append_taken_for_good() -> Sequence[Patch]:
     """An append that failed is not noticed."""
 
-    async def append(self: Any, entries: Any, fenced: Any) -> None:  # noqa: ANN401
+    async def append(_: Any, entries: Any, fenced: Any) -> None:  # noqa: ANN401
         try:
             await fenced.append(entries)
         except LogError:

@@ -163,12 +163,17 @@ def i09_timers(ledgers: Ledgers) -> Wrong:
                 yield f"{record.name} fired {record.at - record.due} ms late"
             if record.id != timer_record_id(record.call_id, record.name, record.due):
                 yield f"{record.name} fired as {record.id}"
+    yield from _overdue(ledgers)
+    yield from _timers_twice(ledgers)
+
+
+def _overdue(ledgers: Ledgers) -> Wrong:
+    """No timer of a call waits although its time has come."""
     for now, calls in ((ledgers.run.agreed.at_ms, ledgers.run.agreed.calls), (ledgers.run.ended_ms, ledgers.calls)):
         for call in calls.values():
             for name, due in call.timers.items():
                 if due < now - _LATE_MS:
                     yield f"{_tail(call.call_id)}: {name} is {now - due} ms overdue"
-    yield from _timers_twice(ledgers)
 
 
 def _timers_twice(ledgers: Ledgers) -> Wrong:
@@ -212,9 +217,7 @@ def _commands(ledgers: Ledgers) -> Iterator[str]:
 
 def i11_rebuilt(ledgers: Ledgers) -> Wrong:
     """Replaying the inbox through the pure step gives the live state, byte for byte, and so does the state log."""
-    board = Switchboard(
-        CoreConfig(Policies(Policy(**ledgers.world.plan.policy)), account_sid=ACCOUNT, number=NUMBER)
-    )
+    board = Switchboard(CoreConfig(Policies(Policy(**ledgers.world.plan.policy)), account_sid=ACCOUNT, number=NUMBER))
     for partition in ledgers.partitions:
         rebuilt: dict[str, Call] = {}
         for record in ledgers.inbox[partition]:
@@ -300,4 +303,4 @@ def _brief(form: dict[str, str]) -> str:
 
 def _tail(key: bytes | str) -> str:
     text = key.decode() if isinstance(key, bytes) else key
-    return text if len(text) < 14 else f"…{text[-8:]}"  # noqa: PLR2004
+    return text if len(text) < 14 else f"…{text[-8:]}"

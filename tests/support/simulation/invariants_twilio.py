@@ -78,7 +78,7 @@ def i16_never_at_twilio(ledgers: Ledgers) -> Wrong:
 
 
 def _gave_up_flags(ledgers: Ledgers, call_id: str) -> bool:
-    """Whether a request to let the room live was not carried out in time: then a target may have been dialled too soon."""
+    """Whether a request to let the room live was not carried out in time (docs/simulation.md)."""
     failed = {r.action for rs in ledgers.inbox for r in rs if isinstance(r, ActionReport) and r.outcome.value != "done"}
     return any(
         isinstance(action, UpdateParticipant) and action.call_id == call_id and action.end_on_exit is False

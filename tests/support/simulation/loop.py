@@ -9,9 +9,10 @@ import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 EPOCH_S = 1_800_000_000.0
 _RESOLUTION_S = 1e-9
@@ -101,7 +102,7 @@ class SimLoop(asyncio.BaseEventLoop):
         return future
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """See `asyncio`."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -109,13 +110,13 @@ class SimLoop(asyncio.BaseEventLoop):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """See `asyncio`."""
         return self.call_at(self.now_s + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """See `asyncio`. A dead process sets no timers; of two for the same time the first one set comes first."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)

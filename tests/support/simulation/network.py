@@ -48,7 +48,7 @@ class UnsignedIngress(Ingress):
 
 
 class Callback(msgspec.Struct):
-    """One request of Twilio's to us. `acked`: it was answered 2xx. `lost`: Twilio has given up, or it was never sent."""
+    """One request of Twilio's to us. `acked`: answered 2xx. `lost`: given up, or never sent."""
 
     number: int
     route: str
@@ -270,7 +270,7 @@ async def answered(network: Network, process: Process, method: str, path: str, f
 
 
 def _response(status: int, body: dict[str, object]) -> Response:
-    return Response(status, msgspec.json.encode(body).decode() if status != 204 else "", {})  # noqa: PLR2004
+    return Response(status, msgspec.json.encode(body).decode() if status != 204 else "", {})
 
 
 def _named(fault: Fault | None) -> str:

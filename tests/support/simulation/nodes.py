@@ -59,7 +59,7 @@ class Node:
         self._main.add_done_callback(lambda task: self._ended(process, task))
 
     def kill(self, back_after_s: float) -> None:
-        """kill -9, and a start after some seconds."""
+        """End it at once, and start it after some seconds."""
         process = self.process
         if process is None or process.dead:
             return
@@ -79,7 +79,7 @@ class Node:
         self._stop.set()
         process.stop()
         await asyncio.wait({main}, timeout=_DRAIN_S)
-        if process.dead:
+        if _died(process):
             return
         if not main.done():
             if not process.paused and process.freezes == freezes:
@@ -137,6 +137,11 @@ class Node:
             return owned
 
         return noted
+
+
+def _died(process: Process) -> bool:
+    """Whether it has been killed meanwhile."""
+    return process.dead
 
 
 def _account() -> Account:

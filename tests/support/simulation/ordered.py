@@ -20,4 +20,6 @@ class OrderedLog(MemoryLog):
 
     def place(self, topic: Topic, partition: int, offset: int) -> int:
         """The number of a record; one that was delivered again has that of its last copy."""
-        return next(self.order[topic, partition, o] for o in range(offset, offset + 9) if (topic, partition, o) in self.order)
+        return next(
+            self.order[topic, partition, o] for o in range(offset, offset + 9) if (topic, partition, o) in self.order
+        )

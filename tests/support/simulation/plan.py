@@ -64,7 +64,7 @@ class Effect(StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that goes wrong. `nth` counts from 1 among the operations `on` a `topic`, REST requests or callbacks."""
+    """One thing that goes wrong. `nth` counts from 1 among operations `on` a `topic`, REST requests or callbacks."""
 
     where: Where
     effect: Effect

@@ -1,4 +1,4 @@
-"""A simulated process: a context that tasks and timers inherit, which can be frozen and killed, and its view of the log.
+"""A simulated process, which can be frozen and killed: a context for tasks and timers, and its view of the log.
 
 What a process does to the outside goes through here, so that one that is dead does nothing any more, whatever its
 `finally` blocks try. The broker's own work (rebalances) runs outside every process.
@@ -49,7 +49,7 @@ class Process:
             subscription.hurry()
 
     def kill(self) -> None:
-        """kill -9: nothing that it was doing has any further effect."""
+        """Die at once, as by SIGKILL: nothing that it was doing has any further effect."""
         self.dead = True
         for owner, task in list(self._loop.tasks.values()):
             if owner is self:
@@ -79,9 +79,7 @@ async def _awaited(work: Awaitable[T]) -> T:
 class ProcessLog(Log):
     """The log as one process sees it."""
 
-    def __init__(
-        self, log: MemoryLog, process: Process, loop: SimLoop, assigned: Counter[tuple[Topic, int]]
-    ) -> None:
+    def __init__(self, log: MemoryLog, process: Process, loop: SimLoop, assigned: Counter[tuple[Topic, int]]) -> None:
         self._assigned = assigned
         self._log = log
         self._process = process
@@ -185,7 +183,6 @@ class _Listener(AssignmentListener):
         if not task.cancelled() and isinstance(task.exception(), Exception):
             task.result()
 
-
     async def _in_turn(self, call: Any) -> None:  # noqa: ANN401 - a coroutine
         """One at a time, as a client calls its listener, also when it has slept through several."""
         async with self._turn:
@@ -203,6 +200,7 @@ class SimSubscription:
         self._loop = loop
         self._polling: asyncio.Task[Any] | None = None
         self._hurried = False
+        self._rejoining: asyncio.Task[Any] | None = None
         log, group, topic = where
         self.group = log.group(group, topic)
 
@@ -271,7 +269,7 @@ class SimSubscription:
 
     def rejoin(self) -> None:
         """See `Subscription`."""
-        self._loop.create_task(outside(self._loop, self.group.rejoin(self.inner.membership)))
+        self._rejoining = self._loop.create_task(outside(self._loop, self.group.rejoin(self.inner.membership)))
 
     async def evict(self) -> None:
         """The group gives the partitions away, if this is still a member of it."""

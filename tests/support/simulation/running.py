@@ -11,7 +11,7 @@ from schemas.topics import Topic
 from simulation.agreement import Agreed, calls_of
 from simulation.loop import SimLoop
 from simulation.plan import Plan
-from simulation.seams import seams
+from simulation.seams import FORGET_AFTER_S, scaled, seams
 from simulation.world import WORLD, World
 
 _HEAL_S = 30.0
@@ -59,7 +59,7 @@ def _carry_out(plan: Plan) -> Run:
     WORLD.set(world)
     run = Run(world)
     try:
-        with seams(world.logged):
+        with seams(world.logged), scaled(plan):
             try:
                 loop.run_until_complete(_live(run))
             except Exception as error:  # noqa: BLE001 - a run that breaks is a finding
@@ -88,7 +88,7 @@ async def _live(run: Run) -> None:
     for line in list(world.phones.lines.values()):
         world.phones.hang_up(line)
     await _quiet(world, _REAP_S, until_ended=True)
-    await asyncio.sleep(_STEP_S)
+    await asyncio.sleep(FORGET_AFTER_S + _STEP_S if world.plan.forgets else _STEP_S)
     run.ended_ms = world.loop.clock_ms()
 
 

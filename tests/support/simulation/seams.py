@@ -22,14 +22,17 @@ from actions.account import TwilioAccount
 from actions.effect import Effect
 from actions.transport import Timeouts, Transport
 from engine import router
+from engine.core import calls
 from schemas.actions import Action
 from simulation import network
 from simulation.loop import CURRENT
+from simulation.plan import Plan
 from simulation.process import Process
 from simulation.world import WORLD
 
 _ACTION: ContextVar[str] = ContextVar("simulated_action", default="")
 _POLL_S = 60.0
+FORGET_AFTER_S = 600
 
 
 class _NoSession:
@@ -63,6 +66,13 @@ async def _carry_out(account: TwilioAccount, action: Action) -> Effect:
 
 
 @contextmanager
+def scaled(plan: Plan) -> Iterator[None]:
+    """In runs that last until calls are forgotten that is a matter of minutes, not of a day."""
+    with patch.object(calls, "FORGET_AFTER_MS", FORGET_AFTER_S * 1000 if plan.forgets else calls.FORGET_AFTER_MS):
+        yield
+
+
+@contextmanager
 def seams(said: list[dict[str, Any]]) -> Iterator[None]:
     """Put the seams in; what is logged meanwhile is added to `said`."""
     before = structlog.get_config()
@@ -70,7 +80,9 @@ def seams(said: list[dict[str, Any]]) -> Iterator[None]:
     def collect(_: object, __: str, event: Any) -> Any:  # noqa: ANN401 - structlog's own shape
         said.append(dict(event))
         if event["event"] == "call.transitioned":
-            WORLD.get().trace(f"call {event['call_id'][-4:]}: {event['from']} -> {event['to']} by {event['cause'][-60:]}")
+            WORLD.get().trace(
+                f"call {event['call_id'][-4:]}: {event['from']} -> {event['to']} by {event['cause'][-60:]}"
+            )
         raise structlog.DropEvent
 
     structlog.configure(

@@ -51,6 +51,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     for number, call in enumerate(plan.calls):
         for simpler in _simpler(call):
             yield replace(plan, calls=(*plan.calls[:number], simpler, *plan.calls[number + 1 :]))
+    yield from _earlier(plan)
     if plan.nodes > 1:
         yield replace(plan, nodes=plan.nodes - 1)
     if plan.partitions > 1:
@@ -59,6 +60,13 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, split=False)
     if plan.policy:
         yield replace(plan, policy={})
+
+
+def _earlier(plan: Plan) -> Iterator[Plan]:
+    """With a call left out, a fault may strike the same thing at a lower number."""
+    for number, fault in enumerate(plan.faults):
+        for nth in sorted({fault.nth // 2, fault.nth - 1} - {0, -1}):
+            yield replace(plan, faults=(*plan.faults[:number], replace(fault, nth=nth), *plan.faults[number + 1 :]))
 
 
 def _simpler(call: CallPlan) -> Iterator[CallPlan]:

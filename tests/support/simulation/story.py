@@ -12,7 +12,9 @@ _MOST_LINES = 120
 def story(plan: Plan, violations: Sequence[Violation], run: Run | None = None) -> str:
     """The story of a failing plan; with its run, line by line."""
     kind = "engine, workers and edge apart" if plan.split else "everything in one process"
-    lines = [f"seed {plan.seed}: {plan.nodes} x {kind}, {plan.partitions} partitions, policy {plan.policy or 'default'}"]
+    lines = [
+        f"seed {plan.seed}: {plan.nodes} x {kind}, {plan.partitions} partitions, policy {plan.policy or 'default'}"
+    ]
     lines += [f"  WRONG {violation.invariant}: {violation.what}" for violation in violations]
     for call in plan.calls:
         ends = f", hangs up after {call.talks_s:g} s" if call.talks_s else ""

@@ -24,8 +24,8 @@ from schemas.times import rfc3339
 from schemas.topics import Topic
 from simulation.loop import CURRENT, EPOCH_S, KilledError, SimLoop
 from simulation.network import PUBLIC_URL, Network, UnsignedIngress
-from simulation.ordered import OrderedLog
 from simulation.nodes import ALL, NUMBER, Node
+from simulation.ordered import OrderedLog
 from simulation.phones import Phones
 from simulation.plan import Begins, CallPlan, Effect, Fault, Plan, Said, Where
 from simulation.process import Process
@@ -74,6 +74,7 @@ class World:
         self.assigned: Counter[tuple[Topic, int]] = Counter()
         """How often each partition was assigned to somebody."""
         self.nodes = self._make_nodes()
+        self._errands: set[asyncio.Task[Any]] = set()
         self._striking: dict[object, Fault] = {}
 
     def _make_nodes(self) -> list[Node]:
@@ -91,11 +92,13 @@ class World:
     def later(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back outside every process."""
         context = self._outside()
-        self.loop.call_later(seconds, lambda: callback(), context=context)
+        self.loop.call_later(seconds, callback, context=context)
 
-    def outside(self, work: Awaitable[object]) -> "asyncio.Task[Any]":
+    def outside(self, work: Awaitable[object]) -> None:
         """Do something outside every process."""
-        return self.loop.create_task(work, context=self._outside())
+        task = self.loop.create_task(work, context=self._outside())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     def _outside(self) -> Any:  # noqa: ANN401 - a Context
         return self._base.copy()
@@ -123,7 +126,7 @@ class World:
     # Processes in trouble
 
     def kill(self, process: Process) -> None:
-        """kill -9 of the node whose process this is."""
+        """End at once the node whose process this is."""
         node = next((node for node in self.nodes if node.process is process), None)
         if node is not None:
             node.kill(self.rng.choice((0.2, 1.0, 4.0)))
@@ -184,7 +187,7 @@ class World:
         if fault is not None:
             await self._strike(fault, process, on, point, topic, partition)
 
-    async def _strike(  # noqa: PLR0913 - the hook's own arguments
+    async def _strike(
         self, fault: Fault, process: Process, on: Operation, point: Point, topic: Topic, partition: int
     ) -> None:
         error: type[LogError] = AppendFailedError if on is Operation.APPEND else LogUnavailableError
