@@ -18,7 +18,7 @@ from observe.tail import Tail
 from schemas.codec import decode_state
 from schemas.state import Call, CallState
 from schemas.topics import CLAIM_KEY, STATE_POSITION_KEY, Topic
-from schemas.view import CallSummary, CallView, summary_of, view_of
+from schemas.view import CallSummary, summary_of
 
 _CURSOR = re.compile(r"([0-9]{1,18})\.([A-Za-z0-9_-]{1,64})")
 ENDED_KEPT = 10_000
@@ -91,13 +91,10 @@ class Calls:
         if outline is not None:
             self._keep(outline, record.value)
 
-    def get(self, call_id: str) -> CallView | None:
-        """The state of a call as the engine holds it, or None when it is neither live nor lately ended."""
+    def get(self, call_id: str) -> Call | None:
+        """A call as the engine holds it, or None when it is neither live nor lately ended."""
         kept = self._calls.get(call_id)
-        if kept is None:
-            return None
-        call = _call(kept)
-        return None if call is None else view_of(call)
+        return None if kept is None else _call(kept)
 
     def created_at(self, call_id: str) -> int | None:
         """When a call began, ms since the epoch, or None for one that is not here."""

@@ -46,7 +46,7 @@ async def reading(log: Log, clock: Clock, readiness: Readiness, supervisor: Back
                     following.create_task(model.tail.run(stop), name=f"observe.{name}")
 
         await stack.enter_async_context(supervisor.background("observe", follow))
-        routes = Reading(calls, timelines, letters, stop=stopping)
+        routes = Reading(log, calls, timelines, letters, stop=stopping)
 
         def mount(app: web.Application) -> None:
             async def end_streams(_app: web.Application) -> None:

@@ -8,7 +8,9 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
+from cordboard.log.port import Log
 from cordboard.problems import ProblemError
+from observe.attempts import attempts_of
 from observe.calls import Calls, InvalidCursorError
 from observe.dead_letters import DeadLetters, InvalidDeadLetterIdError, NotRedrivableError
 from observe.envelopes import TypeFilter
@@ -17,6 +19,7 @@ from observe.tail import Tail
 from observe.timeline import Timelines
 from schemas.ids import is_call_id
 from schemas.state import CallState
+from schemas.view import view_of
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
@@ -28,7 +31,10 @@ _FRESH_S = 1.0
 class Reading:
     """The handlers over the three models, and the open event streams."""
 
-    def __init__(self, calls: Calls, timelines: Timelines, letters: DeadLetters, *, stop: asyncio.Event) -> None:
+    def __init__(
+        self, log: Log, calls: Calls, timelines: Timelines, letters: DeadLetters, *, stop: asyncio.Event
+    ) -> None:
+        self._log = log
         self._calls = calls
         self._timelines = timelines
         self._letters = letters
@@ -63,13 +69,14 @@ class Reading:
         """`GET /v1/calls/{call_id}`."""
         call_id = _call_id(request)
         await _ready(self._calls.tail)
-        view = self._calls.get(call_id)
-        if view is None:
+        call = self._calls.get(call_id)
+        if call is None:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,
                 f"{call_id} is neither live nor lately ended; what is known of it: GET /v1/calls/{call_id}/events",
             )
-        return _json(view)
+        pending = {item.action.id for item in call.pending}
+        return _json(view_of(call, await attempts_of(self._log, call_id, pending)))
 
     async def show_timeline(self, request: web.Request) -> web.Response:
         """`GET /v1/calls/{call_id}/events`."""

@@ -1,10 +1,15 @@
 """A call as the ops port shows it (contracts.md section 3): names there are fixed. Pure projection of the state."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from schemas.actions import action_type
 from schemas.state import Call, Flags, Leg
 from schemas.times import rfc3339
+
+NO_ATTEMPTS: Mapping[str, int] = MappingProxyType({})
 
 
 class FlagsView(msgspec.Struct, frozen=True):
@@ -142,8 +147,8 @@ def _transfer(call: Call) -> TransferView | None:
     )
 
 
-def view_of(call: Call) -> CallView:
-    """The public view of a call."""
+def view_of(call: Call, attempts: Mapping[str, int] = NO_ATTEMPTS) -> CallView:
+    """The public view of a call. `attempts` by action id; an action that is not in it has not been begun."""
     return CallView(
         call_id=call.call_id,
         state=call.state.value,
@@ -162,7 +167,8 @@ def view_of(call: Call) -> CallView:
         recording=RecordingView(state=call.recording.state.value, sid=call.recording.sid),
         timers=tuple(TimerView(name, rfc3339(due)) for name, due in sorted(call.timers.items())),
         pending_actions=tuple(
-            PendingView(item.action.id, action_type(item.action), rfc3339(item.since), 1) for item in call.pending
+            PendingView(item.action.id, action_type(item.action), rfc3339(item.since), attempts.get(item.action.id, 0))
+            for item in call.pending
         ),
     )
 
