@@ -7,7 +7,7 @@ TaskRouter and call queues beside them. Not emulated, and answered with 501 or a
 """
 
 from emulator.caller import interactive_call
-from emulator.config import ApplicationConfig, EmulatorConfig, NumberConfig
+from emulator.config import ApplicationConfig, ConversationConfig, EmulatorConfig, NumberConfig
 from emulator.faults import Chaos
 from emulator.keys import stdin_keys
 from emulator.people import Answer, Person
@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "ApplicationConfig",
     "Chaos",
+    "ConversationConfig",
     "Emulator",
     "EmulatorConfig",
     "NumberConfig",

@@ -37,6 +37,17 @@ class ApplicationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     account_sid: str = ""
 
 
+class ConversationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Conversations service (``IS…``) that ``<Connect><Conversation>`` reaches."""
+
+    worker: str = ""
+    """Who is dialled: an address. Empty: no worker is found in time."""
+    exists: bool = False
+    """Whether there is a conversation already, for ``inboundAutocreation="false"``."""
+    result: str = ""
+    """A Result that every call gets at once: ``failed-create-conversation``, ``internal-error``…"""
+
+
 class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a local Twilio needs. Port 0 takes a free port; durations in seconds."""
 
@@ -50,6 +61,7 @@ class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     verified_caller_ids: frozenset[str] = frozenset()
     applications: dict[str, ApplicationConfig] = {}
     taskrouter: TaskRouterConfig | None = None
+    conversations: dict[str, ConversationConfig] = {}
     people: dict[str, Person] = {}
     default_person: Person = Person()
     calls_per_second: float = 0.0

@@ -38,6 +38,7 @@ class Direction(StrEnum):
 
     INBOUND = "inbound"
     OUTBOUND_API = "outbound-api"
+    OUTBOUND_DIAL = "outbound-dial"
 
 
 class ConferenceStatus(StrEnum):

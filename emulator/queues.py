@@ -1,12 +1,13 @@
-"""Call queues: who waits in them, who is bridged with whom (twilio-facts.md 4.3, ``<Enqueue>`` and ``<Dial><Queue>``).
+"""Call queues: who waits in them and how the wait ends (twilio-facts.md 4.3, ``<Enqueue>`` and ``<Dial><Queue>``).
 
-The waiting itself, with its music and its action, is ``twiml/enqueue.py``.
+The waiting itself, with its music and its action, is ``twiml/queueing.py``.
 """
 
-import asyncio
 from dataclasses import dataclass, field
 
-from emulator.entities import Call
+from emulator import bridge
+from emulator.bridge import Bridge
+from emulator.entities import Call, Source
 from emulator.world import World
 
 DEFAULT_MAX_SIZE = 100
@@ -14,41 +15,26 @@ DEFAULT_MAX_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a caller's wait ended: a QueueResult, and whether the call goes on with the Enqueue's action."""
+    """How a wait ended: a QueueResult, and the TwiML that a REST dequeue named."""
 
     result: str
-    redirect: tuple[str, str] | None = None
-    """URL and method of the TwiML that a REST dequeue named."""
-
-
-@dataclass(eq=False, slots=True)
-class Bridge:
-    """Two calls that talk with each other until one of them leaves."""
-
-    one: Call
-    other: Call
-    started_at: float
-    over: "asyncio.Future[None]"
-
-    def end(self) -> None:
-        """Let the two part."""
-        if not self.over.done():
-            self.over.set_result(None)
+    source: Source | None = None
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Member:
-    """A caller in a queue. ``bridge`` is set while it talks, when it no longer counts as waiting."""
+    """A caller in a queue. ``bridge`` is set from when it talks, when it no longer counts as waiting."""
 
     call: Call
     queue: "Queue"
     enqueued_at: float
-    outcome: "asyncio.Future[Outcome]"
-    bridged: asyncio.Event = field(default_factory=asyncio.Event)
+    outcome: Outcome | None = None
     bridge: Bridge | None = None
     task_sid: str = ""
+    claimed: bool = False
+    """TaskRouter moves the caller elsewhere; its task goes on."""
     position: int = 0
-    """The position, kept when the member is taken out."""
+    """The last position, kept when the member is taken out."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -62,8 +48,6 @@ class Queue:
     updated_at: float
     max_size: int = DEFAULT_MAX_SIZE
     members: list[Member] = field(default_factory=list)
-    waits_s: list[float] = field(default_factory=list)
-    """The last hundred waits, for the average."""
 
     def position(self, member: Member) -> int:
         """Return a member's place, 1 is the next one to be taken."""
@@ -71,9 +55,8 @@ class Queue:
 
     def average_wait_s(self, now: float) -> int:
         """Return how long the present members have waited on average."""
-        if not self.members:
-            return 0
-        return round(sum(now - member.enqueued_at for member in self.members) / len(self.members))
+        waits = [now - member.enqueued_at for member in self.members]
+        return round(sum(waits) / len(waits)) if waits else 0
 
 
 class Queues:
@@ -104,8 +87,7 @@ class Queues:
 
     def enter(self, call: Call, queue: Queue) -> Member:
         """Let a caller wait at the end of the queue."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        member = Member(call=call, queue=queue, enqueued_at=self._world.clock.now(), outcome=future)
+        member = Member(call=call, queue=queue, enqueued_at=self._world.clock.now())
         queue.members.append(member)
         self._members[call.sid] = member
         self._world.tell("queue.entered", call, queue=queue.friendly_name, position=len(queue.members))
@@ -130,40 +112,22 @@ class Queues:
             del self._members[member.call.sid]
 
     def leave(self, member: Member, outcome: Outcome) -> None:
-        """End a member's wait with an outcome."""
+        """End a member's wait; the first outcome counts."""
+        member.outcome = member.outcome or outcome
         self.take(member)
-        if not member.outcome.done():
-            member.outcome.set_result(outcome)
 
     def connect(self, member: Member, agent: Call) -> Bridge:
-        """Let a member and an agent talk with each other."""
+        """Let a waiting member and an agent talk with each other."""
         self.take(member)
-        member.bridge = connect(self._world, member.call, agent)
-        member.bridged.set()
+        member.bridge = bridge.connect(self._world, member.call, agent)
         return member.bridge
 
-    async def bridge(self, call_sid: str, agent: Call) -> bool:
-        """Bridge a waiting caller with an agent and wait until one of them leaves; False: nobody waits."""
+    async def serve(self, call_sid: str, agent: Call) -> bool:
+        """Bridge a waiting caller with an answered leg until one of them leaves; False: nobody waits."""
         member = self.member(call_sid)
-        if member is None or member.bridge is not None or member.outcome.done():
+        if member is None or member.bridge is not None or member.outcome is not None:
             return False
-        await talk(self._world, self.connect(member, agent), agent)
+        talk = self.connect(member, agent)
+        bridge.hold(self._world, talk, agent)
+        await bridge.stay(self._world, talk, agent)
         return True
-
-
-def connect(world: World, one: Call, other: Call) -> Bridge:
-    """Let two calls talk with each other."""
-    bridge = Bridge(one, other, world.clock.now(), asyncio.get_running_loop().create_future())
-    world.tell("hears", one, what="people", people=[other.to])
-    world.tell("hears", other, what="people", people=[one.from_ if one.direction == "inbound" else one.to])
-    return bridge
-
-
-async def talk(world: World, bridge: Bridge, mine: Call) -> None:
-    """Stay in a bridge until it ends or this call does; whoever stops waiting ends it for both."""
-    over = world.spawn(mine.over.wait(), "over")
-    try:
-        await asyncio.wait({over, bridge.over}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        over.cancel()
-        bridge.end()

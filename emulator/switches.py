@@ -67,6 +67,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     u25_amd_unknown_at_hangup: bool = False
     u27_concurrency_ceiling: int = 100
     u28_conversation_callbacks_retry: bool = False
+    conversation_action_defaults_to_document: bool = False
+    """Section 2.9: ``<Connect>`` of a ``<Conversation>`` without an action asks its own document again, or ends."""
     taskrouter_iso_timestamps: bool = False
     """Section 5.5: Timestamp of TaskRouter's events as epoch seconds, or ISO."""
     taskrouter_state_status: int = 400

@@ -69,6 +69,7 @@ class World:
         self.alerts: Journal[AlertEntry] = Journal(config.journal_size)
         self.faults = Faults(config.chaos, config.seed)
         self.crashes = 0
+        self.closing = False
         self.rest_in_flight = 0
         self.started_at = self.clock.now()
         self.next_slot_at: dict[str, float] = {}
@@ -225,12 +226,19 @@ class World:
             self.crashes += 1
             log.error("emulator.task_crashed", task=task.get_name(), exc_info=error)
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition of the world holds; it is asked again whenever something has happened."""
+        with self.events.subscribe() as reader:
+            while not condition():
+                await reader.queue.get()
+
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Run a coroutine beside everything else, to the end; nobody waits for it."""
         self._tasks.add(self.spawn(work, name))
 
     async def close(self) -> None:
         """Stop everything that runs."""
+        self.closing = True
         for call in self.calls.values():
             for timer in call.timers:
                 timer.cancel()

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from emulator.errors import not_emulated, not_found
 from emulator.payloads import rfc2822
-from emulator.rest import calls, conferences, incoming_phone_numbers, participants, recordings
+from emulator.rest import calls, conferences, incoming_phone_numbers, participants, queues, recordings
 from emulator.rest.answer import WORLD, account, base, reply
 from emulator.rest.form import PREFIX
 from emulator.rest.taskrouter import routes as taskrouter
@@ -21,7 +21,6 @@ NOT_EMULATED = frozenset(
         "Messages",
         "Notifications",
         "OutgoingCallerIds",
-        "Queues",
         "SIP",
         "ShortCodes",
         "SigningKeys",
@@ -102,6 +101,15 @@ def add(app: web.Application) -> None:
     router.add_get(numbers + "/{number}.json", incoming_phone_numbers.fetch)
     router.add_post(numbers + "/{number}.json", incoming_phone_numbers.update)
     router.add_delete(numbers + "/{number}.json", incoming_phone_numbers.delete)
+    queue = ACCOUNT + "/Queues/{queue}"
+    router.add_post(ACCOUNT + "/Queues.json", queues.create)
+    router.add_get(ACCOUNT + "/Queues.json", queues.listing)
+    router.add_get(queue + ".json", queues.fetch)
+    router.add_post(queue + ".json", queues.update)
+    router.add_delete(queue + ".json", queues.delete)
+    router.add_get(queue + "/Members.json", queues.list_members)
+    router.add_get(queue + "/Members/{member}.json", queues.fetch_member)
+    router.add_post(queue + "/Members/{member}.json", queues.dequeue)
     router.add_route("*", ACCOUNT + "/{rest:.+}", elsewhere)
     taskrouter.add(app)
     router.add_route("*", "/v1/{rest:.+}", other_product)

@@ -4,7 +4,6 @@ Steps and parameters: twilio-facts.md 5.2. The reservation is accepted only when
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
@@ -88,16 +87,9 @@ def begin(world: World, reservation: Reservation, leg: Call, caller: Call | None
     world.dial_leg(world, leg)
 
 
-async def until(world: World, condition: Callable[[], bool]) -> None:
-    """Wait until a condition of the world holds; it is asked again whenever something has happened."""
-    with world.events.subscribe() as reader:
-        while not condition():
-            await reader.queue.get()
-
-
 async def answered(world: World, reservation: Reservation, leg: Call) -> bool:
     """Wait until the worker's leg is answered; False when it ends first, or when the reservation does."""
-    await until(world, lambda: leg.answered_at is not None or not leg.live or not reservation.live)
+    await world.until(lambda: leg.answered_at is not None or not leg.live or not reservation.live)
     if not reservation.live:
         calls.cancel(world, leg)
     return leg.live and reservation.live
@@ -107,13 +99,13 @@ async def _connect(
     world: World, reservation: Reservation, worker: Participant, caller: Call | None, plan: Plan
 ) -> None:
     leg, room = worker.call, worker.conference
-    await until(world, lambda: worker.joined or worker.gone.done() or not reservation.live)
+    await world.until(lambda: worker.joined or worker.gone.done() or not reservation.live)
     if worker.gone.done() or not await answered(world, reservation, leg):
         reservations.fail(world, reservation, f"the worker's leg ended as {leg.status.value}")
         return
     customer = _bring(world, reservation, worker, caller, plan)
     if customer is not None:
-        await until(world, lambda: _joined(room, customer) or not customer.live or worker.gone.done())
+        await world.until(lambda: _joined(room, customer) or not customer.live or worker.gone.done())
     if customer is None or not _joined(room, customer) or worker.gone.done():
         reservations.fail(world, reservation, "the customer could not be moved")
         calls.cancel(world, leg)
@@ -140,6 +132,9 @@ def _bring(world: World, reservation: Reservation, worker: Participant, caller: 
         calls.answer(world, caller)
     if not caller.live:
         return None
+    waiting = world.queues.member(caller.sid)
+    if waiting is not None:
+        waiting.claimed = True
     beep = "true" if plan.beep_on_customer else "false"
     leaves = "true" if plan.end_on_customer_exit else "false"
     noun = f"<Conference beep={quoteattr(beep)} endConferenceOnExit={quoteattr(leaves)}>{room.name}</Conference>"

@@ -191,7 +191,7 @@ async def _bridge(world: World, reservation: Reservation, call: Call, activity: 
     task = reservation.task
     tasks.set_attributes(world, task, {**task.attributes, "worker_call_sid": call.sid})
     reservations.accept(world, reservation)
-    await world.queues.bridge(told.call_of(task), call)
+    await world.queues.serve(told.call_of(task), call)
     calls.cancel(world, call)
     if task.status is TaskStatus.ASSIGNED:
         tasks.complete(world, task, "hangup")

@@ -3,28 +3,16 @@
 The run is one task per call; redirecting or hanging up cancels it. Verbs that wait for a person wait on the call.
 """
 
-import asyncio
 from dataclasses import replace
 
 from emulator import call as calls
-from emulator import conference, media, payloads, recording
-from emulator.entities import (
-    Call,
-    CallStatus,
-    Conference,
-    Departure,
-    JoinOptions,
-    Participant,
-    RecordingWish,
-    RoomSettings,
-    Source,
-    Subscription,
-)
+from emulator import media, payloads, recording
+from emulator.entities import Call, CallStatus, RecordingWish, Source, Subscription
 from emulator.errors import Alert, DocumentError
-from emulator.sids import is_sid
-from emulator.twiml import fetch
+from emulator.twiml import conversation, fetch, in_conference, parties, queueing
+from emulator.twiml.digits import action, drain, gather, key
 from emulator.twiml.document import Document
-from emulator.twiml.verbs import ConferenceNoun, Connect, Dial, Gather, Hangup, Record, Redirect, Reject, Verb
+from emulator.twiml.verbs import Connect, Dial, Enqueue, Gather, Hangup, Leave, Record, Redirect, Reject, Verb
 from emulator.world import World
 
 
@@ -80,7 +68,8 @@ async def _execute(world: World, call: Call, document: Document) -> Source | Non
         if isinstance(verb, Reject) and index == 0 and call.status is CallStatus.RINGING:
             calls.finish(world, call, CallStatus.BUSY)
             return None
-        calls.answer(world, call)
+        if not (isinstance(verb, Dial) and verb.parties and verb.answer_on_bridge):
+            calls.answer(world, call)
         outcome = await _verb(world, call, document, verb)
         if isinstance(outcome, Source):
             return outcome
@@ -101,8 +90,12 @@ async def _verb(world: World, call: Call, document: Document, verb: Verb) -> Sou
             raise DocumentError(Alert.SCHEMA, "<Reject> must be the first verb of an unanswered call", document.url)
         case Dial():
             return await _dial(world, call, document, verb)
+        case Enqueue():
+            return await queueing.enqueue(world, call, document, verb)
+        case Leave():
+            raise DocumentError(Alert.SCHEMA, "<Leave> is for the wait document of a queue", document.url)
         case Gather():
-            return await _gather(world, call, document, verb)
+            return await gather(world, call, document, verb)
         case Record():
             return await _record(world, call, document, verb)
         case Connect():
@@ -113,166 +106,27 @@ async def _verb(world: World, call: Call, document: Document, verb: Verb) -> Sou
             return None
 
 
-# -- conference -------------------------------------------------------------------------------------------------------
+# -- messages, sessions ---------------------------------------------------------------------------------------------
 
 
 async def _dial(world: World, call: Call, document: Document, verb: Dial) -> Source | None:
-    room = _room(world, call, document, verb.conference)
-    options = _options(document, verb.conference)
-    try:
-        participant = _take_place(world, call, room, options)
-    except DocumentError as error:
-        conference.discard(world, room)
-        world.alert(error.code, error.detail, call.sid, document.url)
-        return _action(document, verb.action, verb.method, DialCallStatus="failed")
-    conference.join(world, participant)
-    limit = world.clock.call_later(verb.time_limit_s, lambda: calls.cancel(world, call))
-    try:
-        departure = await _stay(world, call, participant, verb)
-    finally:
-        limit.cancel()
-    if departure.kicked and not world.switches.u17_kicked_twiml_leg_continues:
-        calls.hang_up(world, call)
-        return None
-    return _action(document, verb.action, verb.method, DialCallStatus="answered", DialBridged="true")
-
-
-async def _stay(world: World, call: Call, participant: Participant, verb: Dial) -> Departure:
-    """Wait until the participant is out of the conference; with hangupOnStar a * takes it out."""
-    # Shielded: cancelling a script cancels what it awaits, and others wait for the same future.
-    if not verb.hangup_on_star:
-        return await asyncio.shield(participant.gone)
-    _drain(call)
-    star = world.spawn(_key(call, "*"), "star")
-    try:
-        await asyncio.wait({star, participant.gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        star.cancel()
-    if not participant.gone.done():
-        conference.leave(world, participant, Departure("participant_hung_up", CallStatus.IN_PROGRESS))
-    return participant.gone.result()
-
-
-def _take_place(world: World, call: Call, room: Conference, options: JoinOptions) -> Participant:
-    """Reserve the participant's place.
-
-    Raises:
-        DocumentError: 13240, 16023, 16025 or 16020; the call goes on with the action or the next verb.
-
-    """
-    if options.coach_sid and options.coach_sid not in room.participants:
-        raise DocumentError(Alert.COACH_INVALID, "coach names no participant of the conference")
-    try:
-        return conference.reserve(world, room, call, options, via_api=False)
-    except conference.LabelTakenError as error:
-        raise DocumentError(Alert.LABEL_TAKEN, "participantLabel is taken") from error
-    except conference.LabelInvalidError as error:
-        raise DocumentError(Alert.LABEL_INVALID, "participantLabel is invalid") from error
-    except conference.RoomFullError as error:
-        raise DocumentError(Alert.CONFERENCE_FULL, "the conference is full") from error
-
-
-def _room(world: World, call: Call, document: Document, noun: ConferenceNoun) -> Conference:
-    if is_sid(noun.name, "CF"):
-        room = world.conferences.get(noun.name)
-        if room is None or room is not world.active_room(room.account_sid, room.name):
-            raise DocumentError(Alert.CONFERENCE_SID_INVALID, "no active conference with this SID", document.url)
-        return room
-    callbacks = Subscription()
-    if noun.status_callback:
-        url = document.absolute(noun.status_callback)
-        callbacks = Subscription(url, noun.status_callback_method, noun.status_callback_events)
-    wish = None
-    if noun.record:
-        told = Subscription()
-        if noun.recording_status_callback:
-            url = document.absolute(noun.recording_status_callback)
-            told = Subscription(url, noun.recording_status_callback_method, noun.recording_status_callback_events)
-        wish = RecordingWish("Conference", callbacks=told)
-    return conference.open_room(
-        world, call.account_sid, noun.name, RoomSettings(callbacks, noun.max_participants, wish)
-    )
-
-
-def _options(document: Document, noun: ConferenceNoun) -> JoinOptions:
-    wait = None
-    if noun.wait_url is not None:
-        wait = Source(document.absolute(noun.wait_url) if noun.wait_url else "", noun.wait_method)
-    return JoinOptions(
-        label=noun.label,
-        muted=noun.muted,
-        start_on_enter=noun.start_on_enter,
-        end_on_exit=noun.end_on_exit,
-        coach_sid=noun.coach or None,
-        wait=wait,
-        beep=noun.beep,
-    )
-
-
-def _action(document: Document, action: str, method: str, **fields: str) -> Source | None:
-    """Return the action URL with its fields; no action: the next verb."""
-    if not action:
-        return None
-    return Source(document.absolute(action), method, extra=tuple(fields.items()))
-
-
-# -- digits, messages, sessions ---------------------------------------------------------------------------------------
-
-
-async def _gather(world: World, call: Call, document: Document, verb: Gather) -> Source | None:
-    """Play the prompts until a digit comes, then collect."""
-    _drain(call)
-    first: str | None = None
-    if verb.prompts:
-        prompts = world.spawn(_prompts(world, call, verb), "prompts")
-        key = world.spawn(call.digits.get(), "key")
-        try:
-            await asyncio.wait({prompts, key}, return_when=asyncio.FIRST_COMPLETED)
-            first = key.result() if key.done() else None
-        finally:
-            prompts.cancel()
-            key.cancel()
-    digits = await _digits(world, call, verb, first)
-    if not digits and not verb.action_on_empty_result:
-        return None
-    return Source(document.absolute(verb.action), verb.method, extra=(("Digits", digits),))
-
-
-async def _prompts(world: World, call: Call, verb: Gather) -> None:
-    for prompt in verb.prompts:
-        world.tell("hears", call, what=media.describe(prompt), because="twiml")
-        await media.sound(world, prompt)
-
-
-def _drain(call: Call) -> None:
-    while not call.digits.empty():
-        call.digits.get_nowait()
-
-
-async def _digits(world: World, call: Call, verb: Gather, first: str | None) -> str:
-    digits = ""
-    while verb.num_digits is None or len(digits) < verb.num_digits:
-        try:
-            key = first if first is not None else await world.clock.within(call.digits.get(), verb.timeout_s)
-        except TimeoutError:
-            break
-        first = None
-        if key in verb.finish_on_key and verb.finish_on_key:
-            break
-        digits += key
-    return digits
+    if verb.conference is not None:
+        return await in_conference.dial(world, call, document, verb, verb.conference)
+    if verb.queue is not None:
+        return await queueing.dial(world, call, document, verb, verb.queue)
+    return await parties.dial(world, call, document, verb)
 
 
 async def _record(world: World, call: Call, document: Document, verb: Record) -> Source | None:
     """Record until a key, the length limit or the hang-up; a hang-up still tells the recording, not the action."""
-    _drain(call)
+    drain(call)
     told = Subscription()
     if verb.callback:
         told = Subscription(document.absolute(verb.callback), verb.callback_method, verb.callback_events)
     taken = recording.start(world, RecordingWish("RecordVerb", track="inbound", callbacks=told), call=call)
     pressed = ""
     try:
-        pressed = await world.clock.within(_key(call, verb.finish_on_key), verb.max_length_s)
+        pressed = await world.clock.within(key(call, verb.finish_on_key), verb.max_length_s)
     except TimeoutError:
         pressed = ""
     recording.finish(world, taken)
@@ -285,17 +139,12 @@ async def _record(world: World, call: Call, document: Document, verb: Record) ->
     return Source(document.absolute(verb.action), verb.method, extra=tuple(fields.items()))
 
 
-async def _key(call: Call, keys: str) -> str:
-    """Wait for one of these keys."""
-    while (pressed := await call.digits.get()) not in keys:
-        pass
-    return pressed
-
-
 async def _connect(world: World, call: Call, document: Document, verb: Connect) -> Source | None:
     """A media session (an AI agent): lasts until the call or the control route ends it."""
+    if verb.conversation is not None:
+        return await conversation.connect(world, call, document, verb, verb.conversation)
     world.tell("session.started", call, noun=verb.noun)
     await call.session_over.wait()
     call.session_over.clear()
     world.tell("session.ended", call, noun=verb.noun)
-    return _action(document, verb.action, verb.method)
+    return action(document, verb.action, verb.method)

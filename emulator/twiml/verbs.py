@@ -71,14 +71,89 @@ class ConferenceNoun:
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
-    """``<Dial>`` of a conference."""
+class QueueNoun:
+    """``<Queue>``: who waits at the front of a queue, or whom a reservation means."""
 
-    conference: ConferenceNoun
+    name: str
+    url: str = ""
+    method: str = "POST"
+    reservation_sid: str = ""
+    post_work_activity_sid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartyNoun:
+    """``<Number>``, ``<Client>`` or ``<Sip>``. ``url`` is what the called party hears before the bridge."""
+
+    to: str
+    url: str = ""
+    method: str = "POST"
+    callback: str = ""
+    callback_method: str = "POST"
+    callback_events: frozenset[str] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """``<Dial>`` of a conference, a queue, or parties."""
+
+    conference: ConferenceNoun | None = None
+    queue: QueueNoun | None = None
+    parties: tuple[PartyNoun, ...] = ()
     action: str = ""
     method: str = "POST"
+    timeout_s: float = 30.0
     time_limit_s: float = 14_400.0
     hangup_on_star: bool = False
+    caller_id: str = ""
+    sequential: bool = False
+    answer_on_bridge: bool = False
+    record_channels: int = 0
+    """0: not recorded."""
+    recording_callback: str = ""
+    recording_callback_method: str = "POST"
+    recording_callback_events: frozenset[str] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """``<Enqueue>``: waits in a queue, or as a task of a workflow."""
+
+    name: str
+    workflow_sid: str
+    task: dict[str, object]
+    task_priority: int
+    task_timeout_s: float
+    action: str
+    method: str
+    wait_url: str | None
+    """None: Twilio's music. Empty: silence."""
+    wait_method: str
+    max_queue_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leaves the queue; in a queue's wait document only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationNoun:
+    """``<Conversation>`` of the Frontline kind."""
+
+    service_sid: str
+    autocreation: bool
+    routing_timeout_s: float
+    timeout_s: float
+    record_channels: int
+    recording_callback: str
+    recording_callback_method: str
+    recording_callback_events: frozenset[str]
+    callback: str
+    callback_method: str
+    callback_events: frozenset[str]
+    url: str
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +184,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """``<Connect>`` of a media session, which lasts until somebody ends it."""
+    """``<Connect>`` of a media session, which lasts until somebody ends it, or of a ``<Conversation>``."""
 
     noun: str
     action: str = ""
     method: str = "POST"
+    conversation: ConversationNoun | None = None
 
 
-Verb = Say | Play | Pause | Redirect | Hangup | Reject | Dial | Gather | Record | Connect
+Verb = Say | Play | Pause | Redirect | Hangup | Reject | Dial | Gather | Record | Connect | Enqueue | Leave

@@ -81,7 +81,6 @@ NOT_EMULATED = [
     ),
     ("POST", "/Conferences/r/Participants.json", {"To": TARGET, "From": NUMBER, "Status": "completed"}, "Status"),
     ("POST", "/IncomingPhoneNumbers.json", {"PhoneNumber": "+15550100055", "EmergencyStatus": "x"}, "EmergencyStatus"),
-    ("GET", "/Queues.json", None, "Queues"),
     ("POST", "/Messages.json", {"To": TARGET, "From": NUMBER, "Body": "x"}, "Messages"),
     ("POST", "/Calls/CA1/Streams.json", {"Url": "wss://x"}, "Streams"),
 ]

@@ -14,7 +14,7 @@ CALL, PERSON, ROOM = ("CA" + "0" * 31 + "1", "CA" + "0" * 31 + "2", "CF" + "0" *
 OTHER = {
     10: (404, 20404, "a conference name with a slash is two path segments"),
     26: (400, 21220, "no conference recording is active"),
-    27: (501, 20001, "queues are not emulated"),
+    27: (404, 20404, "there is no such queue"),
     29: (404, 20404, "there is no such task"),
     30: (404, 20404, "there is no such task"),
     22: (404, 16022, "the participant that was just removed ends the conference on exit, by request 16"),

@@ -58,6 +58,7 @@ def test_list_valued_events_are_no_events() -> None:
     noun = "<Conference statusCallbackEvent=\"['start', 'end']\">r</Conference>"
     (dial,) = parse(f"<Response><Dial>{noun}</Dial></Response>").verbs
     assert isinstance(dial, Dial)
+    assert dial.conference is not None
     assert not dial.conference.status_callback_events & {"start", "end"}
 
 
@@ -65,8 +66,14 @@ BAD = [
     ("<Response><Say>", Alert.PARSE_FAILURE),
     ("<Answer/>", Alert.SCHEMA),
     ("<Response><Dance/></Response>", Alert.SCHEMA),
-    ("<Response><Enqueue>q</Enqueue></Response>", Alert.SCHEMA),
-    ("<Response><Dial>+15550100001</Dial></Response>", Alert.SCHEMA),
+    ("<Response><Enqueue></Enqueue></Response>", Alert.ENQUEUE_INVALID),
+    ("<Response><Enqueue workflowSid='WW'><Task>no json</Task></Enqueue></Response>", Alert.ENQUEUE_INVALID),
+    ("<Response><Dial>alice</Dial></Response>", Alert.NUMBER_INVALID),
+    ("<Response><Dial></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Dial><Conference>r</Conference><Number>+1</Number></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Dial><Sip>alice</Sip></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Dial record='yes'><Number>+15550100001</Number></Dial></Response>", Alert.SCHEMA),
+    ("<Response><Connect><Conversation/></Connect></Response>", Alert.CONVERSATION_INVALID),
     ("<Response><Dial><Conference> </Conference></Dial></Response>", Alert.SCHEMA),
     ("<Response><Dial><Conference muted='yes'>r</Conference></Dial></Response>", Alert.SCHEMA),
     ("<Response><Pause length='long'/></Response>", Alert.SCHEMA),
