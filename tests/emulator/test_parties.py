@@ -188,8 +188,8 @@ async def test_a_recorded_dial(bench: Bench) -> None:
 
 SERVICE = "IS" + "1" * 32
 NOUN = (
-    f'<Conversation serviceInstanceSid="{SERVICE}" inboundTimeout="1" routingAssignmentTimeout="0" statusCallback="/conv" '
-    'statusCallbackEvent="call-initiated call-ringing call-answered call-completed" {more}/>'
+    f'<Conversation serviceInstanceSid="{SERVICE}" inboundTimeout="1" routingAssignmentTimeout="0" '
+    'statusCallback="/conv" statusCallbackEvent="call-initiated call-ringing call-answered call-completed" {more}/>'
 )
 
 
@@ -224,10 +224,8 @@ async def test_a_worker_who_does_not_answer(start: BenchFactory) -> None:
     """A timeout is ``dialed-call-incomplete`` with DialCallStatus ``no-answer``."""
     bench, _ = await converses(start, ConversationConfig(worker="client:worker"))
     await bench.person("client:worker", answer="no-answer", ring_s=0.02)
-    bench, _ = (
-        bench,
-        await bench.caller(f'<Response><Connect action="/second">{NOUN.format(more="")}</Connect></Response>'),
-    )
+    noun = NOUN.format(more="")
+    await bench.caller(f'<Response><Connect action="/second">{noun}</Connect></Response>')
     told = await result(bench, "/second")
     assert (told["Result"], told["DialCallStatus"]) == ("dialed-call-incomplete", "no-answer")
 

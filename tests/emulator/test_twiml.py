@@ -44,6 +44,7 @@ def test_builder_output_is_understood() -> None:
     assert say == Say("a & b", 2)
     assert play == Play("https://h/x.mp3?a=1&b=2", 0)
     assert isinstance(dialled, Dial)
+    assert dialled.conference is not None
     assert (dialled.action, dialled.conference.name) == ("/after?x=1&y=2", "room é")
     assert (dialled.conference.wait_url, dialled.conference.end_on_exit, dialled.conference.label) == (
         "",

@@ -7,6 +7,7 @@ import termios
 import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,7 @@ def emulator(ctx: click.Context, bind: str) -> None:
     \b
     cordboard emulator
     cordboard emulator call --from +15550111 --to +15550100
+    cordboard emulator scenario busy-agent.toml
 
     Numbers lead to CORDBOARD_PUBLIC_URL. Nothing leaves this machine.
     """  # noqa: D301 click's mark
@@ -63,6 +65,20 @@ def call(*, from_: str, to: str, application: str, for_s: float | None, url: str
         except (KeyboardInterrupt, asyncio.CancelledError):
             code = 0
     sys.exit(code)
+
+
+@emulator.command("scenario")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--emulator", "url", default=f"http://{_BIND}", show_default=True, metavar="URL", help="Which emulator.")
+def scenario(*, file: Path, url: str) -> None:
+    """Play a scenario: a TOML file of people, calls and expectations. Exit code 0: everything went as written.
+
+    \b
+    cordboard emulator scenario busy-agent.toml
+    """  # noqa: D301 click's mark
+    from emulator.scenario import play_scenario  # noqa: PLC0415 heavy
+
+    sys.exit(asyncio.run(play_scenario(url, file, out=click.echo)))
 
 
 def _say(line: str) -> None:
