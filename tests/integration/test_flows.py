@@ -1,4 +1,4 @@
-"""Flows of a contact centre against the local Twilio on the journal: each is told as the people in it would."""
+"""Flows of a contact centre against the local Twilio, the main ones on both logs: told as the people in them would."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,10 +22,20 @@ hold_reminder_s = 1
 """
 
 
+on_both_logs = pytest.mark.parametrize(
+    "stack", ["journal", pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True
+)
+
+
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    """Everything in one process, with Cordboard's own defaults."""
-    async with Stack(tmp_path).journal() as stack:
+async def stack(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """Cordboard with its own defaults: one process on the journal, or each service a process on a real Kafka."""
+    stack = Stack(tmp_path)
+    if getattr(request, "param", "journal") == "kafka":
+        stack.kafka(request.getfixturevalue("kafka").bootstrap, request.getfixturevalue("topic_prefix"))
+    else:
+        stack.journal()
+    async with stack:
         yield stack
 
 
@@ -44,6 +54,7 @@ async def connected(stack: Stack) -> Call:
     return call
 
 
+@on_both_logs
 async def test_an_agent_calls_a_customer_from_the_browser(stack: Stack) -> None:
     """The agent is in the room first, then the customer is dialled."""
     call = await stack.browser_dials("client:anna", CUSTOMER)
@@ -62,6 +73,7 @@ async def test_the_browsers_customer_is_busy(stack: Stack) -> None:
     await call.reaches("ended")
 
 
+@on_both_logs
 async def test_a_warm_transfer(stack: Stack) -> None:
     """The customer waits, the agents talk, then customer and second agent are together."""
     call = await connected(stack)
@@ -165,6 +177,7 @@ async def test_a_whisper_is_heard_before_the_room(stack: Stack) -> None:
     assert "/v1/voice/conference-join" in str(create["form"])
 
 
+@on_both_logs
 async def test_a_worker_from_a_queue(stack: Stack) -> None:
     """A task by REST, the worker joined into the room, the reservation accepted, the task completed in the end."""
     await stack.person(WORKER, ring_s=0.05)
