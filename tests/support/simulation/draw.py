@@ -25,6 +25,9 @@ _REST_EFFECTS = (
 _CALLBACK_EFFECTS = (Effect.LOST, Effect.TWICE, Effect.DELAY)
 _NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.REJOIN, Effect.DRAIN)
 _TARGETS = 5
+_TOPICS = (
+    "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect", "supervise", "record",
+)  # fmt: skip
 
 
 def draw(seed: int) -> Plan:
@@ -61,6 +64,14 @@ def _policy(rng: Random) -> dict[str, object]:
         policy["customer_left"] = "keep_agents"
     if rng.random() < 0.1:
         policy.update(hold_max_s=4, hold_max=rng.choice(("alert", "resume")))
+    if rng.random() < 0.15:
+        policy["route"] = ("client:pool",)
+    if rng.random() < 0.2:
+        policy["orphan"] = rng.choice((("announce_end",), ("voicemail",), ("recall", "requeue", "announce_end")))
+    if rng.random() < 0.1:
+        policy["recording"] = rng.choice(("from_connected", "from_start"))
+    if rng.random() < 0.1:
+        policy["max_wait"] = "voicemail"
     return policy
 
 
@@ -117,7 +128,7 @@ def _said(rng: Random, name: str, data: dict[str, object] | None = None) -> Said
 
 
 def _topic(rng: Random, number: int) -> list[Said]:
-    match rng.choice(("hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect")):
+    match rng.choice(_TOPICS):
         case "hold":
             return [_said(rng, "call.hold"), _said(rng, "call.resume")][: rng.choice((1, 2))]
         case "mute":
@@ -133,10 +144,27 @@ def _topic(rng: Random, number: int) -> list[Said]:
             return [_said(rng, "call.add", {"to": target_of(number, 3)})]
         case "remove":
             return [_said(rng, "call.remove", {"leg": rng.choice(("agent", "third", "agent-1"))})]
+        case "supervise":
+            return _supervision(rng, number)
+        case "record":
+            names = ("recording.start", "recording.pause", "recording.resume", "recording.stop")
+            return [_said(rng, name) for name in names[: rng.choice((1, 2, 3, 4))]]
         case "announce":
             return [_said(rng, "call.announce", {"say": "Good day"})]
         case _:
             return [_said(rng, "call.connect", _connect(rng, number, rng.choice((0, 1, 4))))]
+
+
+def _supervision(rng: Random, number: int) -> list[Said]:
+    modes = ("monitor", "coach", "barge")
+    data: dict[str, object] = {"mode": rng.choice(modes), "supervisor": target_of(number, 4)}
+    said = [_said(rng, "call.supervise", data)]
+    for _ in range(rng.choice((0, 1, 2))):
+        said.append(_said(rng, "supervision.switch", {"supervisor": "supervisor", "mode": rng.choice(modes)}))
+    if rng.random() < 0.4:
+        steps = ("supervision.leave", "supervision.takeover")
+        said.append(_said(rng, rng.choice(steps), {"supervisor": "supervisor"}))
+    return said
 
 
 def _connect(rng: Random, number: int, place: int) -> dict[str, object]:
@@ -152,7 +180,7 @@ def _transfer(rng: Random, number: int, mode: str) -> dict[str, object]:
     if rng.random() < 0.5:
         data["release"] = rng.choice(("now", "on_ring", "on_answer"))
     if rng.random() < 0.4:
-        data["on_failure"] = {"default": rng.choice(("return", "recall", "announce_end"))}
+        data["on_failure"] = {"default": rng.choice(("return", "recall", "requeue", "voicemail", "announce_end"))}
     return data
 
 

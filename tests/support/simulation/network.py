@@ -33,6 +33,7 @@ _ANSWER_S = 4.0
 _CLIENT_TIMEOUT_S = 8.0
 _CALLBACK_DELAYS_S = (0.005,) * 4 + (0.02,) * 4 + (0.05,) * 4 + (0.3,) * 3 + (4.0,)
 """Mostly quick; one in sixteen is overtaken by others."""
+_MESSAGE_S = 2.0
 _OK = 300
 
 
@@ -51,10 +52,15 @@ class Callback(msgspec.Struct):
     """One request of Twilio's to us. `acked`: answered 2xx. `lost`: given up, or never sent."""
 
     number: int
-    route: str
+    url: str
     form: Fields
     acked: bool = False
     lost: bool = False
+
+    @property
+    def route(self) -> Route:
+        """Where it goes."""
+        return Route(urlsplit(self.url).path)
 
 
 class Network:
@@ -69,7 +75,7 @@ class Network:
     def tell(self, url: str, form: Fields) -> None:
         """Send a callback."""
         world = self._world
-        callback = Callback(len(self.callbacks), urlsplit(url).path, form)
+        callback = Callback(len(self.callbacks), url, form)
         self.callbacks.append(callback)
         fault = world.script.next(Where.CALLBACK)
         delay_s = world.rng.choice(_CALLBACK_DELAYS_S) * world.rng.random()
@@ -132,7 +138,7 @@ class Network:
             "AccountSid": ACCOUNT, "CallSid": line.sid, "CallStatus": line.status, "From": line.from_, "To": line.to,
             "Direction": line.direction, "ApiVersion": "2010-04-01",
         }  # fmt: skip
-        callback = Callback(len(self.callbacks), urlsplit(url).path, form)
+        callback = Callback(len(self.callbacks), url, form)
         self.callbacks.append(callback)
         body = await self._post(url, form)
         if line.turn != turn or line.is_over:
@@ -152,8 +158,12 @@ class Network:
             if line.turn != turn or line.is_over:
                 return
             phones.answer_inbound(line)
-            if verb.tag in {"Pause", "Say", "Play", "Record"}:
+            if verb.tag in {"Pause", "Say", "Play"}:
                 await asyncio.sleep(float(verb.get("length", "1")))
+            elif verb.tag == "Record":
+                await asyncio.sleep(_MESSAGE_S)
+                self.fetch(line, verb.get("action", ""))
+                return
             elif verb.tag == "Redirect":
                 self.fetch(line, verb.text or "")
                 return

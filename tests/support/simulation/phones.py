@@ -77,6 +77,16 @@ class Room:
         return [place for place in self.places.values() if place.joined]
 
 
+class Recording:
+    """A recording of one call."""
+
+    def __init__(self, sid: str, line: Line, callback_url: str) -> None:
+        self.sid = sid
+        self.line = line
+        self.callback_url = callback_url
+        self.status = "in-progress"
+
+
 class Done(NamedTuple):
     """One thing that a request has brought about. `action` is the one that asked for it."""
 
@@ -101,6 +111,7 @@ class Phones:
     def __init__(self, now: Callable[[], float], later: Later, tell: Tell, people: dict[str, Person]) -> None:
         self.lines: dict[str, Line] = {}
         self.rooms: dict[str, Room] = {}
+        self.recordings: dict[str, Recording] = {}
         self.done: list[Done] = []
         self.wrongs: list[tuple[str, str]] = []
         """What must never happen at Twilio, seen as it happened: call and words."""
@@ -183,6 +194,9 @@ class Phones:
             return
         line.status = status
         line.turn += 1
+        for recording in self.recordings.values():
+            if recording.line is line:
+                self.record(recording, "completed")
         if line.place is not None:
             place = line.place
             self.leave(place, reason if place.joined else "participant_add_failed", status)
@@ -198,6 +212,17 @@ class Phones:
             "Direction": line.direction, "SequenceNumber": str(line.told - 1), "CallbackSource": "call-progress-events",
         }  # fmt: skip
         self._tell(line.status_url, form)
+
+    def record(self, recording: Recording, status: str) -> None:
+        """A recording changes; Twilio tells of its beginning and its end."""
+        if recording.status == "completed" and status != "in-progress":
+            return
+        recording.status = "completed" if status == "stopped" else status
+        if status == "paused" or not recording.callback_url:
+            return
+        form = {"AccountSid": ACCOUNT, "RecordingSid": recording.sid, "RecordingStatus": recording.status,
+                "CallSid": recording.line.sid, "RecordingDuration": "3"}  # fmt: skip
+        self._tell(recording.callback_url, form)
 
     # Rooms
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from simulation.phones import ACCOUNT, OUTBOUND, Line, Phones, Place, Refused, Room
+from simulation.phones import ACCOUNT, OUTBOUND, Line, Phones, Place, Recording, Refused, Room
 
 Body = dict[str, object]
 Fields = dict[str, str]
@@ -23,6 +23,8 @@ class Rest:
         handlers: dict[tuple[str, int], Callable[[str, list[str], Fields, str], tuple[int, Body]]] = {
             ("Calls", 1): self._calls,
             ("Calls", 2): self._call,
+            ("Calls", 3): self._recordings,
+            ("Calls", 4): self._recording,
             ("Conferences", 1): self._rooms,
             ("Conferences", 2): self._room,
             ("Conferences", 3): self._participants,
@@ -70,6 +72,35 @@ class Rest:
                 self._phones.leave(line.place, "participant_updated_via_api", "in-progress")
             self._phones.fetch(line, fields["Url"])
         return 200, _call_body(line)
+
+    def _recordings(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:
+        phones, line = self._phones, self._phones.lines.get(parts[0])
+        if line is None:
+            raise Refused(404, 20404)
+        if method == "GET":
+            found = [_recording_body(item) for item in phones.recordings.values() if item.line is line]
+            return 200, _page("recordings", found)
+        if line.status != "in-progress":
+            raise Refused(400, 21220)
+        recording = Recording(phones.new_sid("RE"), line, fields.get("RecordingStatusCallback", ""))
+        phones.recordings[recording.sid] = recording
+        phones.note(action, "record", line.sid)
+        phones.record(recording, "in-progress")
+        return 201, _recording_body(recording)
+
+    def _recording(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:
+        recording = self._phones.recordings.get(parts[2])
+        if recording is None:
+            raise Refused(404, 20404)
+        if method != "GET":
+            if recording.status == "completed":
+                raise Refused(400, 21220)
+            self._phones.note(action, "update_recording", recording.line.sid)
+            if fields["Status"] == "in-progress":
+                recording.status = "in-progress"
+            else:
+                self._phones.record(recording, fields["Status"])
+        return 200, _recording_body(recording)
 
     def _rooms(self, _method: str, _: list[str], fields: Fields, _action: str) -> tuple[int, Body]:
         found = [
@@ -170,6 +201,12 @@ def _call_body(line: Line) -> Body:
     return {
         "sid": line.sid, "account_sid": ACCOUNT, "to": line.to, "from": line.from_, "status": line.status,
         "direction": line.direction, "date_created": format_datetime(datetime.fromtimestamp(line.created_s, UTC)),
+    }  # fmt: skip
+
+
+def _recording_body(recording: Recording) -> Body:
+    return {
+        "sid": recording.sid, "account_sid": ACCOUNT, "call_sid": recording.line.sid, "status": recording.status,
     }  # fmt: skip
 
 
