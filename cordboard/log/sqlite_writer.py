@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from schemas.topics import Topic
 
 _GROUP_ENTRIES = 2000
 _GROUP_BYTES = 8 * 1024 * 1024
+
+_Row = tuple[int, int, bytes, bytes | None, bytes | None]
+
+_ROWS_AT_ONCE = (64, *range(16, 0, -1))
+"""Rows of one statement. Every statement gives up the interpreter's lock and waits for it again, while the event loop
+works: `executemany` does that for each row. Few sizes, so that each is compiled once."""
+
+_INSERTS = {n: "INSERT INTO records VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * n) for n in _ROWS_AT_ONCE}  # noqa: S608 - no value in it
 
 
 class Job:
@@ -158,9 +166,7 @@ class Writer:
     def _write(self, group: Sequence[Job]) -> LogError | None:
         ends, tokens = dict(self._ends), dict(self._tokens)
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._insert(group)
-            self._connection.execute("COMMIT")
+            self._commit(group)
         except (sqlite3.Error, OSError) as error:
             self._ends, self._tokens = ends, tokens
             try:
@@ -171,20 +177,27 @@ class Writer:
             return explain(self._path, error)
         return None
 
-    def _insert(self, group: Sequence[Job]) -> None:
+    def _commit(self, group: Sequence[Job]) -> None:
+        """One transaction. A single statement is one by itself: two waits for the interpreter's lock less."""
         at_ms = self._clock()
-        rows: list[tuple[int, int, bytes, bytes | None, bytes | None]] = []
+        rows: list[_Row] = []
+        statements: list[tuple[str, Sequence[Any]]] = []
         for job in group:
             if isinstance(job, WriteRecords):
-                self._add_records(job, at_ms, rows)
+                self._add_records(job, at_ms, rows, statements)
             elif isinstance(job, Execute):
-                for statement, values in job.statements:
-                    self._connection.execute(statement, values)
-        if rows:
-            self._connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+                statements.extend(job.statements)
+        statements.extend(_insertions(rows))
+        if len(statements) == 1:
+            self._connection.execute(*statements[0])
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        for statement, values in statements:
+            self._connection.execute(statement, values)
+        self._connection.execute("COMMIT")
 
     def _add_records(
-        self, job: WriteRecords, at_ms: int, rows: list[tuple[int, int, bytes, bytes | None, bytes | None]]
+        self, job: WriteRecords, at_ms: int, rows: list[_Row], statements: list[tuple[str, Sequence[Any]]]
     ) -> None:
         if job.token is not None and self._tokens.get(job.places[0], -1) != job.token:
             holder = self._tokens.get(job.places[0])
@@ -201,6 +214,13 @@ class Writer:
             stored.append(Record(job.topic, entry.partition, offset, at_ms, entry.key, entry.value, entry.headers))
             if job.claims:
                 self._tokens[place] = offset
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", (place, offset, entry.value, at_ms)
-                )
+                values = (place, offset, entry.value, at_ms)
+                statements.append(("INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?)", values))
+
+
+def _insertions(rows: Sequence[_Row]) -> Iterator[tuple[str, Sequence[Any]]]:
+    start = 0
+    for size in _ROWS_AT_ONCE:
+        while len(rows) - start >= size:
+            yield _INSERTS[size], [value for row in rows[start : start + size] for value in row]
+            start += size
