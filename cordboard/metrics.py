@@ -40,7 +40,7 @@ CALLS_LIVE = Gauge("cordboard_calls_live", "Calls in a state other than ended, b
 ACTIONS_PENDING = Gauge("cordboard_actions_pending", "Actions wanted and not confirmed, by partition.", ["partition"])
 TIMERS_ARMED = Gauge("cordboard_timers_armed", "Timers of calls that are set, by partition.", ["partition"])
 PARTITIONS_LIVE = Gauge("cordboard_partitions_live", "Partitions owned and restored, by service.", ["service"])
-CLAIMS = Counter("cordboard_partition_claims_total", "Partitions claimed, by topic.", ["topic"])
+CLAIMS = Gauge("cordboard_partition_claims", "Partitions taken since the start, by service.", ["service"])
 LAG = Gauge(
     "cordboard_lag_records", "Records written and not yet handled, by service and partition.", ["service", "partition"]
 )

@@ -166,8 +166,10 @@ class _Process:
         self.readiness.add(name, check)
         metrics.PARTITIONS_LIVE.labels(name).set_function(lambda: len(status().live))
         metrics.LAG.labels(name, "all").set_function(lambda: status().lag)
+        metrics.CLAIMS.labels(name).set_function(lambda: status().takes)
         self.stack.callback(metrics.PARTITIONS_LIVE.remove, name)
         self.stack.callback(metrics.LAG.remove, name, "all")
+        self.stack.callback(metrics.CLAIMS.remove, name)
 
 
 def _not_owned(status: OwnerStatus, everything: int | None) -> str | None:
