@@ -57,6 +57,10 @@ engine = _service("engine", "Route commands and decide what calls do.")
 actions = _service("actions", "Ask Twilio for what the engine wants done.")
 observe = _service("observe", "Answer everything that reads, on the ops port.")
 
+_SWITCH_S = 0.0005
+"""How long a thread waits for the interpreter's lock before the one that has it must let go. The journal's writer waits
+for it several times a transaction, while the event loop works: with Python's 5 ms that is most of a commit."""
+
 
 def _serve(service: str, emulator_bind: str | None, *, as_json: bool) -> None:
     from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
@@ -92,6 +96,7 @@ def _overrides(emulator_bind: str | None) -> "Overrides | None":
 
 def run_to_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine on uvloop where there is one."""
+    sys.setswitchinterval(_SWITCH_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
 
