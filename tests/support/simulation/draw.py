@@ -26,7 +26,8 @@ _CALLBACK_EFFECTS = (Effect.LOST, Effect.TWICE, Effect.DELAY)
 _NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.REJOIN, Effect.DRAIN)
 _TARGETS = 5
 _TOPICS = (
-    "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect", "supervise", "record",
+    "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect",
+    "supervise", "record",
 )  # fmt: skip
 
 
@@ -128,7 +129,8 @@ def _said(rng: Random, name: str, data: dict[str, object] | None = None) -> Said
 
 
 def _topic(rng: Random, number: int) -> list[Said]:
-    match rng.choice(_TOPICS):
+    topic = rng.choice(_TOPICS)
+    match topic:
         case "hold":
             return [_said(rng, "call.hold"), _said(rng, "call.resume")][: rng.choice((1, 2))]
         case "mute":
@@ -140,27 +142,34 @@ def _topic(rng: Random, number: int) -> list[Said]:
             mode = rng.choice(("warm", "warm", "consult"))
             steps = ("transfer.swap", "transfer.merge", "transfer.complete", "transfer.complete", "transfer.cancel")
             return [_said(rng, "call.transfer", _transfer(rng, number, mode)), *_steering(rng, steps)]
-        case "add":
-            return [_said(rng, "call.add", {"to": target_of(number, 3)})]
-        case "remove":
-            return [_said(rng, "call.remove", {"leg": rng.choice(("agent", "third", "agent-1"))})]
         case "supervise":
             return _supervision(rng, number)
         case "record":
             names = ("recording.start", "recording.pause", "recording.resume", "recording.stop")
             return [_said(rng, name) for name in names[: rng.choice((1, 2, 3, 4))]]
-        case "announce":
-            return [_said(rng, "call.announce", {"say": "Good day"})]
         case _:
-            return [_said(rng, "call.connect", _connect(rng, number, rng.choice((0, 1, 4))))]
+            return [_said(rng, f"call.{topic}", _alone(rng, number, topic))]
+
+
+def _alone(rng: Random, number: int, topic: str) -> dict[str, object]:
+    """The data of a command that stands alone."""
+    match topic:
+        case "add":
+            return {"to": target_of(number, 3)}
+        case "remove":
+            return {"leg": rng.choice(("agent", "third", "agent-1"))}
+        case "announce":
+            return {"say": "Good day"}
+        case _:
+            return _connect(rng, number, rng.choice((0, 1, 4)))
 
 
 def _supervision(rng: Random, number: int) -> list[Said]:
     modes = ("monitor", "coach", "barge")
     data: dict[str, object] = {"mode": rng.choice(modes), "supervisor": target_of(number, 4)}
     said = [_said(rng, "call.supervise", data)]
-    for _ in range(rng.choice((0, 1, 2))):
-        said.append(_said(rng, "supervision.switch", {"supervisor": "supervisor", "mode": rng.choice(modes)}))
+    for mode in rng.sample(modes, k=rng.choice((0, 1, 2))):
+        said += [_said(rng, "supervision.switch", {"supervisor": "supervisor", "mode": mode})]
     if rng.random() < 0.4:
         steps = ("supervision.leave", "supervision.takeover")
         said.append(_said(rng, rng.choice(steps), {"supervisor": "supervisor"}))
