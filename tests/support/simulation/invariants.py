@@ -228,7 +228,7 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
                 rebuilt[record.call_id] = after
             else:
                 rebuilt.pop(record.call_id, None)
-        live = ledgers.world.live.get(partition)
+        live = ledgers.world.live(partition)
         for call_id, call in rebuilt.items():
             encoded = encode(call)
             if live is None or live.state_of(call_id) != encoded:

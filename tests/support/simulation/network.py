@@ -141,16 +141,14 @@ class Network:
         callback = Callback(len(self.callbacks), url, form)
         self.callbacks.append(callback)
         body = await self._post(url, form)
+        callback.acked = body is not None and b"<Redirect" not in body
         if line.turn != turn or line.is_over:
-            callback.acked = body is not None
             return
         if body is None:
             self._world.trace(f"no TwiML for {line.sid[-6:]}")
             self._world.phones.finish(line, "failed" if line.status == "ringing" else "completed")
             return
-        document = ET.fromstring(body)  # noqa: S314 - our own TwiML
-        callback.acked = document.find("Redirect") is None
-        await self._perform(line, document, turn)
+        await self._perform(line, ET.fromstring(body), turn)  # noqa: S314 - our own TwiML
 
     async def _perform(self, line: Line, document: ET.Element, turn: int) -> None:
         phones = self._world.phones

@@ -133,7 +133,7 @@ class Node:
         def noted(partition: int) -> Owned:
             owned = make(partition)
             assert isinstance(owned, EnginePartition)
-            world.live[partition] = owned
+            world.owners.setdefault(partition, []).append(owned)
             return owned
 
         return noted

@@ -121,7 +121,7 @@ def lag_of(world: World) -> dict[str, int]:
     behind: dict[str, int] = {}
     old_ms = world.loop.clock_ms() - _IN_HAND_MS
     for partition in range(world.plan.partitions):
-        owner = world.live.get(partition)
+        owner = world.live(partition)
         covered = (owner.covered() if owner is not None else None) or 0
         left = [r for r in world.log.records(Topic.INBOX, partition)[covered:] if r.timestamp_ms < old_ms]
         if left:

@@ -63,8 +63,8 @@ class World:
         self.phones = Phones(loop.time, self.later, self.network.tell, people)
         self.phones.fetch = self.network.fetch
         self.rest = Rest(self.phones)
-        self.live: dict[int, EnginePartition] = {}
-        """The latest owner of each partition."""
+        self.owners: dict[int, list[EnginePartition]] = {}
+        """Everybody who has ever had each partition."""
         self.sent: list[Sent] = []
         self.overdue: list[str] = []
         """What the nodes did wrong as processes."""
@@ -82,6 +82,10 @@ class World:
         if not self.plan.split:
             return [Node(self, f"n{number}", ALL) for number in names]
         return [Node(self, f"{role}{number}", (role,)) for number in names for role in ALL]
+
+    def live(self, partition: int) -> EnginePartition | None:
+        """The owner of a partition: whose claim is the latest, not who was made last."""
+        return max(self.owners.get(partition, ()), key=_token, default=None)
 
     # What everybody uses
 
@@ -274,6 +278,11 @@ class World:
         partition = (call.number + number) % self.plan.partitions
         entries: Sequence[Entry] = [Entry(partition, b"any", body)] * said.times
         self.outside(self.log.publish(Topic.COMMANDS, entries))
+
+
+def _token(owner: EnginePartition) -> int:
+    fenced = owner._fenced  # noqa: SLF001 - only the checker wants to know
+    return -1 if fenced is None else fenced.token
 
 
 def call_id_of(call: CallPlan) -> str:
