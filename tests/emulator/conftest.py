@@ -1,7 +1,8 @@
 """A local Twilio with a small customer's server beside it, for every test of the emulator."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from emulator import EmulatorConfig, serve
 from emulator_bench import Bench, BenchFactory, Site
 from emulator_center import Center
+from emulator_openapi import Judge, Recorder, fetch
 
 
 @pytest.fixture
@@ -18,9 +20,27 @@ async def site() -> AsyncIterator[Site]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest) -> Judge | str:
+    """Twilio's OpenAPI files, or why they are not at hand."""
+    return fetch(Path(request.config.cache.mkdir("twilio-openapi")))
+
+
 @pytest.fixture
-async def start(site: Site) -> AsyncIterator[BenchFactory]:
+def recorder(monkeypatch: pytest.MonkeyPatch, judge: Judge | str) -> Iterator[Recorder]:
+    """Every REST answer of the test, judged by Twilio's own OpenAPI files where they are at hand."""
+    taken = Recorder()
+    monkeypatch.setattr("emulator.server.front_door", taken.middleware())
+    yield taken
+    if isinstance(judge, Judge):
+        complaints = [complaint for answer in taken.answers for complaint in judge.complaints(answer)]
+        assert not complaints, "\n".join(complaints[:20])
+
+
+@pytest.fixture
+async def start(site: Site, recorder: Recorder) -> AsyncIterator[BenchFactory]:
     """Start local Twilios with a configuration of the test's own."""
+    del recorder  # judges what the test's emulators answer, when the test is over
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         benches: list[Bench] = []
