@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable
 
 import structlog
 
-from flow_pages import FOLDER, Page, page_of, play_all
+from flow_pages import FOLDER, Page, page_of, play_all, staged
 from flow_pages_calls import CALL_PAGES
 from flow_pages_failed import FAILED_PAGE
 from flow_pages_parties import PARTY_PAGES
@@ -15,9 +16,13 @@ from flow_pages_transfers import TRANSFER_PAGES
 PAGES: dict[str, Page] = {page.name: page for page in (*CALL_PAGES, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)}
 
 
-async def text_of(page: Page) -> str:
-    """The page as it comes out of playing it now."""
-    return page_of(page, await play_all(page))
+async def write(pages: Iterable[Page]) -> None:
+    """Play the pages and write what came of it."""
+    async with staged() as plain:
+        for page in pages:
+            text = page_of(page, await play_all(page, plain))
+            (FOLDER / f"{page.name}.md").write_text(text, encoding="utf-8")
+            sys.stdout.write(f"docs/flows/{page.name}.md\n")
 
 
 def main(names: list[str]) -> None:
@@ -25,9 +30,7 @@ def main(names: list[str]) -> None:
     if unknown := set(names) - set(PAGES):
         sys.exit(f"no such flow: {', '.join(sorted(unknown))}; expected some of {', '.join(PAGES)}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    for name in names or PAGES:
-        (FOLDER / f"{name}.md").write_text(asyncio.run(text_of(PAGES[name])), encoding="utf-8")
-        sys.stdout.write(f"docs/flows/{name}.md\n")
+    asyncio.run(write(PAGES[name] for name in names or PAGES))
 
 
 if __name__ == "__main__":

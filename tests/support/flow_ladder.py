@@ -48,7 +48,7 @@ def typed(sent: Sent) -> str:
     """A command line as a reader would type it."""
     call = [] if sent.name == "call.dial" else ["--call", "$CALL"]
     quoted = [f"'{word}'" if re.search(r"[\s{}?&]", word) else word for word in sent.words]
-    return " ".join(["cordboard", "send", sent.name, *call, *quoted])
+    return " ".join(["cordboard", "send", sent.name, *call, *quoted, *sent.wait])
 
 
 def _participants(body: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,13 +63,20 @@ class Page(msgspec.Struct, frozen=True):
     endings: tuple[Ending, ...]
 
 
-async def play_all(page: Page) -> list[Played]:
-    """Play the flows of a page. Those with the same policy share one Cordboard."""
+@asynccontextmanager
+async def staged(policy: str = "") -> AsyncIterator[Stage]:
+    """A stage in a folder of its own."""
+    with TemporaryDirectory(prefix="flow") as folder:
+        async with Stage(Path(folder), policy) as stage:
+            yield stage
+
+
+async def play_all(page: Page, plain: Stage) -> list[Played]:
+    """Play the flows of a page: on `plain`, or where they have a policy, on a stage with it."""
     played: list[Played] = []
     for policy, flows in groupby(page.flows, key=lambda flow: flow.policy):
-        with TemporaryDirectory(prefix="flow") as folder:
-            async with Stage(Path(folder), policy) as stage:
-                played += [await _play(flow, stage) for flow in flows]
+        async with staged(policy) if policy else nullcontext(plain) as stage:
+            played += [await _play(flow, stage) for flow in flows]
     return played
 
 

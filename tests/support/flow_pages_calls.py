@@ -104,7 +104,7 @@ ROUTED = Page(
             "Nobody on the route answers",
             "When `max_wait_s` is over, `max_wait` says what becomes of the caller: here the default, a goodbye.",
             _nobody_answers,
-            ROUTE + "max_wait_s = 2\n",
+            ROUTE + "max_wait_s = 6\n",
         ),
     ),
     (
@@ -248,7 +248,7 @@ HOLD = Page(
             "A reminder",
             "The held person is told that somebody knows; it comes again and again.",
             _reminded,
-            "[defaults]\nhold_reminder_s = 3\n",
+            "[defaults]\nhold_reminder_s = 4\n",
         ),
         Flow("The held caller hangs up", "The call ends, and the agent is let go.", _held_caller_leaves),
     ),

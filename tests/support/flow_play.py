@@ -16,7 +16,9 @@ from emulator.journal import RestRequest
 from flow_stage import Record, Stage, Told, instant, soon
 from stack import AGENT, COMMAND, NUMBER, Call, Json, until
 
-LAST_S = 30.0
+LAST_S = 70.0
+_PEOPLE_ARE_ASKED = {"call.connect", "call.dial", "call.add", "call.transfer"}
+"""Commands whose result waits for somebody to pick up: the command line is told to wait longer than its 10 s."""
 SETUP = "CORDBOARD_OPS_BIND"
 
 
@@ -29,10 +31,11 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A command line as it was typed, what it printed, and its exit code."""
+    """A command line as it was typed, what it printed, and its exit code. `words` are its data, `wait` how it waits."""
 
     name: str
     words: tuple[str, ...]
+    wait: tuple[str, ...]
     printed: str
     code: int
 
@@ -152,7 +155,7 @@ class Play:
         before = self._commands()
         to = ("--call", self.call.call_id) if self._call else ()
         self.stage.held_back = self._call is None
-        process = await self._type("send", name, *to, *words)
+        process = await self._type("send", name, *to, *words, *_wait(name))
         self._typed.append((name, words, process))
 
         async def taken() -> bool:
@@ -182,21 +185,17 @@ class Play:
     # -- what came of it ------------------------------------------------------------------------------------------
 
     async def over(self) -> Played:
-        """Read all that came of it, then end the call if it is still up."""
-        sent = [Sent(name, words, *await _ended(process)) for name, words, process in self._typed]
+        """End the call if it is still up, and give all that came of the flow before that."""
+        sent = [Sent(name, words, _wait(name), *await _ended(process)) for name, words, process in self._typed]
         self.stage.check()
-        events = await self._all_events()
-        view = await self.call.view()
-        played = Played(
-            call_id=self.call.call_id, view=view, acts=self.acts, sent=sent, records=self.stage.inbox(),
-            told=self.stage.twilio_tells.told[self._told_before :], rest=self.stage.rest_taken[self._rest_before :],
+        view, records = await self.call.view(), self.stage.inbox()
+        told, rest = self.stage.twilio_tells.told[self._told_before :], self.stage.rest_taken[self._rest_before :]
+        events = await self._events_before_the_end()
+        return Played(
+            call_id=self.call.call_id, view=view, acts=self.acts, sent=sent, records=records, told=told, rest=rest,
             events=events, legs=self._legs(view), timeline=self._timeline(events),
             begins_s=self._begins_s, begins_with=self._begins_with,
         )  # fmt: skip
-        if view["state"] != "ended":
-            await self.call.send("call.end")
-            await self.stage.settled()
-        return played
 
     def _timeline(self, events: list[Json]) -> list[str]:
         commands = commands_in(events)
@@ -208,19 +207,17 @@ class Play:
     def _legs(self, view: Json) -> dict[str, str]:
         return {leg["call_sid"]: leg["leg"] for leg in view["legs"] if leg["call_sid"]}
 
-    async def _all_events(self) -> list[Json]:
-        """The events, once every command has its result and nothing more comes."""
-        wanted = {record.body["command_id"] for record in self.stage.inbox() if record.body["kind"] == "command"}
-        last: list[Json] = []
+    async def _events_before_the_end(self) -> list[Json]:
+        """End the call. Events come in the order of their causes: with the end's result, all before it are there."""
+        end = await self.call.send("call.end")
+        await self.call.result_of(end)
+        await self.stage.settled()
+        [ended_at] = [record.body["at"] for record in self.stage.inbox() if record.body.get("command_id") == end]
+        return [event for event in await self.call.events() if instant(event) < ended_at / 1000]
 
-        async def complete() -> bool:
-            nonlocal last
-            before, last = last, await self.call.events()
-            results = {event["data"]["command_id"] for event in last if event["type"] == "cordboard.result.v1"}
-            return wanted <= results and len(before) == len(last)
 
-        await soon("all results", complete)
-        return last
+def _wait(name: str) -> tuple[str, ...]:
+    return ("--wait", "60") if name in _PEOPLE_ARE_ASKED else ()
 
 
 async def _ended(process: Process) -> tuple[str, int]:

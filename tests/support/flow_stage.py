@@ -145,6 +145,10 @@ class Stage(Stack):
         rows = self._rows("SELECT at_ms, value FROM log WHERE topic = 'call.inbox' AND key = ? ORDER BY offset")
         return [Record(at_ms / 1000, msgspec.json.decode(value)) for at_ms, value in rows]
 
+    def _asked(self) -> set[str]:
+        rows = self._rows("SELECT value FROM log WHERE topic = 'call.actions' AND key = ?")
+        return {msgspec.json.decode(value)["id"] for (value,) in rows}
+
     def newest_call(self, but: str = "") -> str | None:
         """The call that began last, unless it is the one named."""
         found = self._rows("SELECT key FROM log WHERE topic = 'call.inbox' ORDER BY at_ms DESC LIMIT 1", keyed=False)
@@ -171,8 +175,11 @@ class Stage(Stack):
         async def still() -> bool:
             if self.call_id is None:
                 return not self.held_back
+            records = self.inbox()
+            known = len({record.id for record in records})
+            if self._asked() - {record.body.get("action") for record in records}:
+                return False
             status, view = await self.request("GET", f"{self.reads}/v1/calls/{self.call_id}")
-            known = len({record.id for record in self.inbox()})
             return known == 0 or (status == 200 and view["version"] >= known and not view["pending_actions"])
 
         await soon("Cordboard to be done", still)
