@@ -121,10 +121,10 @@ class EventBus:
                 subscriber.lost += 1
 
     @contextmanager
-    def subscribe(self) -> Iterator[Subscriber]:
-        """Receive events for the length of the ``with`` block."""
+    def subscribe(self, *, stream: bool = True) -> Iterator[Subscriber]:
+        """Receive events for the length of the ``with`` block; a ``stream`` is cut off when the bus closes."""
         subscriber = Subscriber()
-        reader = asyncio.current_task()
+        reader = asyncio.current_task() if stream else None
         self._subscribers.add(subscriber)
         if reader is not None:
             self._readers.add(reader)

@@ -91,11 +91,11 @@ async def list_requests(request: web.Request) -> web.Response:
     return _journal(request, "requests", journal, journal.entries)
 
 
-DOCUMENT_KINDS = frozenset({"twiml", "wait-music", "hold-music", "announcement"})
+DOCUMENT_KINDS = frozenset({"twiml", "wait-music", "hold-music", "announcement", "queue-music", "whisper"})
 
 
 async def list_callbacks(request: web.Request) -> web.Response:
-    """``GET /callbacks``: callbacks only; ``?kind=call|conference|recording|amd``, ``?resource=SID``."""
+    """``GET /callbacks``: callbacks only; ``?kind=call|conference|recording|amd|taskrouter|…``, ``?resource=SID``."""
     journal, query = request.app[WORLD].exchanges, request.query
     chosen = [
         entry
@@ -127,6 +127,7 @@ async def health(request: web.Request) -> web.Response:
             "crashes": world.crashes,
             "calls": sum(call.live for call in world.calls.values()),
             "conferences": sum(room.status != "completed" for room in world.conferences.values()),
+            "tasks": sum(task.open for workspace in world.workspaces.values() for task in workspace.tasks.values()),
             "callbacks": {
                 "waiting": world.callbacks.waiting,
                 "delivered": world.callbacks.delivered,

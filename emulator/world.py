@@ -228,7 +228,7 @@ class World:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition of the world holds; it is asked again whenever something has happened."""
-        with self.events.subscribe() as reader:
+        with self.events.subscribe(stream=False) as reader:
             while not condition():
                 await reader.queue.get()
 

@@ -106,7 +106,7 @@ async def _connect(
     customer = _bring(world, reservation, worker, caller, plan)
     if customer is not None:
         await world.until(lambda: _joined(room, customer) or not customer.live or worker.gone.done())
-    if customer is None or not _joined(room, customer) or worker.gone.done():
+    if customer is None or not _joined(room, customer) or worker.gone.done() or not reservation.live:
         reservations.fail(world, reservation, "the customer could not be moved")
         calls.cancel(world, leg)
         return

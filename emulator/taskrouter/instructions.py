@@ -192,7 +192,8 @@ async def _bridge(world: World, reservation: Reservation, call: Call, activity: 
     tasks.set_attributes(world, task, {**task.attributes, "worker_call_sid": call.sid})
     reservations.accept(world, reservation)
     await world.queues.serve(told.call_of(task), call)
-    calls.cancel(world, call)
+    if call.source is None:  # not redirected while it talked
+        calls.cancel(world, call)
     if task.status is TaskStatus.ASSIGNED:
         tasks.complete(world, task, "hangup")
     if activity is not None:

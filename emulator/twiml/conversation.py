@@ -106,7 +106,7 @@ async def _serve(world: World, call: Call, document: Document, session: Session)
 
 async def _tell_progress(world: World, session: Session, leg: Call) -> None:
     """Send the noun's status callbacks, in order, from what the leg goes through."""
-    with world.events.subscribe() as reader:
+    with world.events.subscribe(stream=False) as reader:
         while True:
             event = await reader.queue.get()
             status = event.kind.removeprefix("call.")
