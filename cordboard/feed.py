@@ -18,6 +18,8 @@ from schemas.topics import Topic
 
 _POLL_S = 0.2
 _RETRY_S = 0.5
+_LINGER_S = 0.05
+"""While nobody waits, records may gather: a wake-up for each would be the calls' loss, and nobody's gain."""
 MAX_WAITERS = 10_000
 
 
@@ -37,6 +39,8 @@ class ResultFeed:
         self._positions: dict[int, int] = {}
         self._waiting: dict[str, list[asyncio.Future[bytes]]] = {}
         self._waiters = 0
+        self._wanted = asyncio.Event()
+        """Set while somebody waits."""
         self._decoder = msgspec.json.Decoder(_Id)
         self._say = structlog.get_logger("feed")
 
@@ -68,6 +72,7 @@ class ResultFeed:
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         self._waiters += 1
+        self._wanted.set()
         try:
             yield future
         finally:
@@ -76,6 +81,8 @@ class ResultFeed:
             futures.remove(future)
             if not futures:
                 del self._waiting[key]
+            if not self._waiters:
+                self._wanted.clear()
             future.cancel()
 
     async def _tail(self, stop: asyncio.Event) -> None:
@@ -84,22 +91,25 @@ class ResultFeed:
             try:
                 async with self._log.reader(Topic.EVENTS, self._positions) as reader:
                     while not stop.is_set():
-                        for record in await reader.poll(_POLL_S):
+                        records = await reader.poll(_POLL_S)
+                        for record in records:
                             self._positions[record.partition] = record.offset + 1
                             self._tell(record)
+                        if records and not self._waiters:
+                            await _wait(self._wanted, _LINGER_S)
             except PositionLostError as lost:
                 self._say.warning("feed.position_lost", partition=lost.partition, position=lost.position)
                 await self._skip(lost.partition, stop)
             except LogError as error:
                 self._say.warning("feed.log_unavailable", error=str(error), retry_s=_RETRY_S)
-                await _wait(stop)
+                await _wait(stop, _RETRY_S)
 
     async def _skip(self, partition: int, stop: asyncio.Event) -> None:
         """Go on at the oldest record that is left."""
         try:
             self._positions[partition] = (await self._log.bounds(Topic.EVENTS))[partition].earliest
         except LogError:
-            await _wait(stop)
+            await _wait(stop, _RETRY_S)
 
     def _tell(self, record: Record) -> None:
         if self._waiting and record.value is not None:
@@ -114,9 +124,9 @@ class ResultFeed:
             return ""  # foreign bytes on the public topic: nobody waits for them
 
 
-async def _wait(stop: asyncio.Event) -> None:
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
     try:
-        async with asyncio.timeout(_RETRY_S):
-            await stop.wait()
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     except TimeoutError:
         return

@@ -16,6 +16,9 @@ from schemas.topics import Topic
 _POLL_S = 0.2
 _BATCH = 1000
 _AGAIN_S = 1.0
+_LINGER_S = 0.05
+"""After records were read: more of them come together. Nobody sees it who waits by `fresh`, and the calls themselves,
+which share the process, are spared a wake-up for every record."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +37,9 @@ class Tail:
         self._trouble: str | None = None
         self._moved = asyncio.Event()
         """Set, and replaced by a new one, whenever records were read."""
+        self._hurried = 0
+        self._hurry = asyncio.Event()
+        """Set while somebody waits by `fresh`."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`. A log that fails is tried again each second, and `check` says why meanwhile.
@@ -80,6 +86,8 @@ class Tail:
 
         Not longer than `timeout_s`, and not for a log that is away: what is known is better than nothing.
         """
+        self._hurried += 1
+        self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s):
                 ends = {p: bound.end for p, bound in (await self._log.bounds(self._topic)).items()}
@@ -87,6 +95,10 @@ class Tail:
                     await self._moved.wait()
         except (TimeoutError, LogError):
             return
+        finally:
+            self._hurried -= 1
+            if not self._hurried:
+                self._hurry.clear()
 
     async def _follow(self, stop: asyncio.Event) -> None:
         bounds = await self._log.bounds(self._topic)
@@ -98,22 +110,25 @@ class Tail:
             self._trouble = None
             self._mark()
             while not stop.is_set():
-                for record in await reader.poll(_POLL_S, _BATCH):
+                records = await reader.poll(_POLL_S, _BATCH)
+                for record in records:
                     self._apply(record)
                     self._next[record.partition] = record.offset + 1
                 self._trouble = None
                 self._mark()
                 self._moved.set()
                 self._moved = asyncio.Event()
+                if records and len(records) < _BATCH and self._caught_up.is_set():
+                    await _wait(self._hurry, _LINGER_S)
 
     def _mark(self) -> None:
         if not self._caught_up.is_set() and all(self._next.get(p, 0) >= end for p, end in self._wanted.items()):
             self._caught_up.set()
 
 
-async def _wait(stop: asyncio.Event, timeout_s: float) -> None:
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
-            await stop.wait()
+            await event.wait()
     except TimeoutError:
         return

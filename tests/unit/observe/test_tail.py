@@ -154,3 +154,18 @@ async def test_nobody_waits_for_a_log_that_is_away() -> None:
         await publish(log, b"x")
         async with asyncio.timeout(5):
             await tail.fresh(0.05)
+
+
+async def test_who_waits_for_the_latest_does_not_wait_for_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tail that lets records gather reads at once when somebody asks what is there now."""
+    monkeypatch.setattr(observe.tail, "_LINGER_S", 3600.0)
+    log, seen = MemoryLog(2), list[bytes | None]()
+    tail = Tail(log, Topic.DEAD_LETTERS, lambda record: seen.append(record.value))
+    await publish(log, b"1")
+
+    async with following(tail):
+        await eventually(lambda: seen == [b"1"], "the first one")
+        await publish(log, b"2")
+        await tail.fresh(30.0)
+        assert seen == [b"1", b"2"]
+        monkeypatch.setattr(observe.tail, "_LINGER_S", 0.0)
