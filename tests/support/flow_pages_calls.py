@@ -318,7 +318,7 @@ END = Page(
         Ending(
             "a command for a call that is over",
             "the state",
-            "`rejected` with what is allowed: nothing",
+            "`rejected`; `call.end` is `applied`, detail `no_change`",
             f"{CALLS}/test_every_pair.py::test_every_command_in_every_call_state_is_taken_or_rejected_with_what_is_allowed",
         ),
     ),
