@@ -5,7 +5,7 @@ nobody else would notice.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 
 from cordboard import metrics
@@ -17,6 +17,8 @@ from schemas.records import Command, Webhook
 from schemas.topics import Topic, partition_of
 
 _KNOWN_CALLS = 16_384
+_HOLD_S = 0.05
+"""How long a record waits for the one before it: a slow log must not eat up the time in which Twilio is answered."""
 
 
 class NotDurableError(LogError):
@@ -24,6 +26,21 @@ class NotDurableError(LogError):
 
 
 Done = Callable[[NotDurableError | None], None]
+_Gathered = list[tuple[Entry, Done]]
+
+
+class _Lane:
+    """What is to be published next, by one call."""
+
+    __slots__ = ("gathered", "is_sending")
+
+    def __init__(self) -> None:
+        self.gathered: _Gathered = []
+        self.is_sending = False
+
+    def take(self) -> _Gathered:
+        gathered, self.gathered = self.gathered, []
+        return gathered
 
 
 class Recorder:
@@ -34,8 +51,11 @@ class Recorder:
         self._partition_of = lru_cache(_KNOWN_CALLS)(lambda key: partition_of(key, log.partitions))
         self._ack_timeout_s = ack_timeout_s
         self._patience = Patience(ack_timeout_s)
-        self._gathered: dict[int, list[tuple[Entry, Done]]] = {}
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._gathers = log.fails_as_one
+        self._lanes = [_Lane() for _ in range(1 if self._gathers else log.partitions)]
+        self._turn: list[_Lane] = []
+        self._release: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def record(self, record: Webhook | Command) -> None:
         """Durable in the call's inbox when it returns. Raises `NotDurableError`."""
@@ -45,26 +65,54 @@ class Recorder:
     def record_soon(self, record: Webhook | Command, done: Done) -> None:
         """As `record`, for who does not wait: `done` is called once, later, with None or with what went wrong.
 
-        What is recorded in one turn of the loop for one partition is published by one call: a task, a wait and a future
-        for all of it. Not across partitions: one that has no leader must not fail the others.
+        What comes in one turn of the loop is published by one call: a task, a wait and a future for all of it. In a log
+        of one writer so is what comes while that is busy, held for `_HOLD_S` or so at most: its transactions get fewer.
+        Where partitions fail one by one each has a lane of its own (one that has no leader must not fail the others),
+        and the log gathers by itself.
         """
         key = record.call_id.encode()
         partition = self._partition_of(key)
-        gathered = self._gathered.get(partition)
-        if gathered is None:
-            if not self._gathered:
-                asyncio.get_running_loop().call_soon(self._end_turn)
-            gathered = self._gathered[partition] = []
-        gathered.append((Entry(partition, key, encode(record)), done))
+        lane = self._lanes[0 if self._gathers else partition]
+        lane.gathered.append((Entry(partition, key, encode(record)), done))
+        if len(lane.gathered) > 1:
+            return
+        loop = asyncio.get_running_loop()
+        if lane.is_sending:
+            self._release_later(loop)
+        else:
+            if not self._turn:
+                loop.call_soon(self._end_turn)
+            self._turn.append(lane)
 
     def _end_turn(self) -> None:
-        turn, self._gathered = self._gathered, {}
-        for gathered in turn.values():
-            task = asyncio.create_task(self._publish_all(gathered))
-            self._publishing.add(task)  # the loop itself would let it be collected
-            task.add_done_callback(self._publishing.discard)
+        turn, self._turn = self._turn, []
+        for lane in turn:
+            self._start(self._send_all(lane) if self._gathers else self._publish_all(lane.take()))
 
-    async def _publish_all(self, gathered: list[tuple[Entry, Done]]) -> None:
+    def _release_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._release is None:
+            self._release = loop.call_later(_HOLD_S, self._release_held)
+
+    def _release_held(self) -> None:
+        self._release = None
+        for lane in self._lanes:
+            if lane.gathered:
+                self._start(self._publish_all(lane.take()))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_all(self, lane: _Lane) -> None:
+        lane.is_sending = True
+        try:
+            while lane.gathered:
+                await self._publish_all(lane.take())
+        finally:
+            lane.is_sending = False
+
+    async def _publish_all(self, gathered: _Gathered) -> None:
         error: NotDurableError | None = NotDurableError("given up before it was acknowledged")
         try:
             await self._publish(Topic.INBOX, [entry for entry, _ in gathered])

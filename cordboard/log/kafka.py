@@ -43,6 +43,11 @@ class KafkaLog:
         """See `Log`."""
         return self._settings.partitions
 
+    @property
+    def fails_as_one(self) -> bool:
+        """See `Log`."""
+        return False
+
     async def ensure_topics(self) -> Sequence[TopicCheck]:
         """See `Log`."""
         return await ensure_topics(self._settings)

@@ -57,6 +57,11 @@ class MemoryLog:
         """See `Log`."""
         return self._partitions
 
+    @property
+    def fails_as_one(self) -> bool:
+        """See `Log`."""
+        return True
+
     async def ensure_topics(self) -> Sequence[TopicCheck]:
         """See `Log`. They are always there."""
         return [TopicCheck(topic=topic, state="ok") for topic in Topic]

@@ -196,6 +196,11 @@ class Log(Protocol):
         """Partitions of every topic; fixed for the life of the log."""
         ...
 
+    @property
+    def fails_as_one(self) -> bool:
+        """Whether no partition can be written when one cannot. Then one `publish` to several risks nothing more."""
+        ...
+
     async def ensure_topics(self) -> Sequence[TopicCheck]:
         """Create the topics that are missing and compare the settings of those that are there."""
         ...

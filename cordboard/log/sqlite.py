@@ -120,6 +120,11 @@ class SqliteLog:
         return self._partitions
 
     @property
+    def fails_as_one(self) -> bool:
+        """See `Log`."""
+        return True
+
+    @property
     def path(self) -> Path:
         """The file."""
         return self._path

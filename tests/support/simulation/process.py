@@ -90,6 +90,11 @@ class ProcessLog(Log):
         """See `Log`."""
         return self._log.partitions
 
+    @property
+    def fails_as_one(self) -> bool:
+        """See `Log`."""
+        return self._log.fails_as_one
+
     async def ensure_topics(self) -> Sequence[TopicCheck]:
         """See `Log`."""
         return await self._log.ensure_topics()
