@@ -10,6 +10,7 @@ from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables.commands import ALLOWED, NEVER
 from engine.core.turn import Turn
+from schemas.commands import TransferMode
 from schemas.ids import command_key, result_id
 from schemas.records import Command
 from schemas.results import Outcome, Result
@@ -22,6 +23,10 @@ _APPLIED: Verdict = (Outcome.APPLIED, None)
 _TRANSFER_OVER = frozenset(
     {TransferState.COMPLETED, TransferState.CANCELLED, TransferState.FAILED, TransferState.ABANDONED}
 )
+_USELESS: dict[TransferMode, tuple[str, ...]] = {
+    TransferMode.COLD: ("transfer.swap", "transfer.merge"),
+    TransferMode.CONSULT: ("transfer.complete", "transfer.merge"),
+}
 _DOUBTFUL = {"create_unknown": Outcome.UNKNOWN, "expired": Outcome.EXPIRED}
 
 
@@ -55,11 +60,17 @@ def _reply(
     turn: Turn, command: Command | OpenCommand, outcome: Outcome, reason: str | None = None, detail: str | None = None
 ) -> None:
     state = turn.call.state.value
-    allowed = ALLOWED[turn.call.state] if outcome is Outcome.REJECTED else ()
+    allowed = _allowed(turn.call) if outcome is Outcome.REJECTED else ()
     key = command_key(command.command_source, command.command_id)
     answer = Answer(key, outcome.value, reason, state, allowed, detail)
     turn.set(answers=(*turn.call.answers, answer)[-MOST_ANSWERS:])
     turn.effects.append(_result(command, answer, replayed=False))
+
+
+def _allowed(call: Call) -> tuple[str, ...]:
+    """What the state takes; of the words that steer a transfer, those that its mode has a use for."""
+    useless = _USELESS.get(call.transfer.mode, ()) if call.transfer is not None else ()
+    return tuple(name for name in ALLOWED[call.state] if name not in useless)
 
 
 def _result(command: Command | OpenCommand, answer: Answer, *, replayed: bool) -> Reply:

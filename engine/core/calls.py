@@ -55,6 +55,12 @@ def consult_abandoned(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return abandoned and len(turn.talking()) > 1 and turn.call.policy.abandoned_consult_s > 0
 
 
+def sent_off(turn: Turn, leg_id: str) -> bool:
+    """Whether we have sent the customer to a goodbye or a voicemail: that is no caller who gave up."""
+    leg = turn.find(leg_id)
+    return leg is not None and leg.ours
+
+
 def ending(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether we have asked for the end of the room."""
     return turn.call.room.ending
@@ -232,6 +238,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "nobody_coming": nobody_coming,
     "wraps_up": wraps_up,
     "consult_abandoned": consult_abandoned,
+    "sent_off": sent_off,
     "ending": ending,
     "requeues": requeues,
     "grace_over": grace_over,

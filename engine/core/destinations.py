@@ -51,6 +51,8 @@ def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
         turn.stimulate(CALL, "end_asked")
         return
     turn.update(customer.leg, ours=True)
+    if turn.call.reason is None:
+        turn.set(reason=VOICEMAIL if voicemail else ANNOUNCE_END)
     call = turn.call
     turn.request(
         RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,

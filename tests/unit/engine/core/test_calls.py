@@ -266,6 +266,14 @@ class TestOrphans:
         assert story.now() is CallState.IN_CONFERENCE
         assert "call.recovered" in story.events()
 
+    def test_once_recovered_the_room_ends_with_the_customer_again(self) -> None:
+        """The comfort hold delayed it: Twilio ignores the flag while the customer is held."""
+        story = orphaned().shows("customer-1", "hold", Hold=True).after(31).twilio_does(CreateParticipant)
+
+        story.joins("agent-2").shows("customer-1", "unhold", Hold=False)
+
+        assert story.asked(UpdateParticipant)[-1].end_on_exit is True
+
     def test_after_the_last_step_the_call_ends_with_an_announcement(self) -> None:
         """Never silence, never for ever."""
         story = orphaned().after(31).twilio_does(CreateParticipant).progress("agent-2", "no-answer")

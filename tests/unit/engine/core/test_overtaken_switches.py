@@ -16,7 +16,7 @@ def test_the_answer_to_an_older_request_is_no_drift() -> None:
 
 
 def test_no_target_is_dialled_while_a_request_may_yet_end_the_room() -> None:
-    """A second transfer waits until the request of the first one's undoing is answered, then dials behind its own (N2)."""
+    """A second transfer waits until the first one's undoing is answered, then dials behind its own request (N2)."""
     story = connected().command("call.transfer", mode="cold", targets=[TARGET]).command("transfer.cancel")
     story.shows("customer-1", "modify", EndConferenceOnExit=False)
     story.command("call.transfer", mode="cold", targets=[TARGET])

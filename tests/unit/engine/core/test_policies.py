@@ -25,6 +25,7 @@ def test_max_wait_voicemail() -> None:
     story = waiting(Policy(max_wait="voicemail", max_wait_s=30)).after(30)
 
     assert story.asked(RedirectCall)[-1].voicemail is True
+    assert "call.abandoned" not in story.leaves("customer-1", "participant_updated_via_api").events()
 
 
 def test_a_message_that_was_left_is_told_after_the_end() -> None:

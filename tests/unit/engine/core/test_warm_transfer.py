@@ -230,6 +230,7 @@ def test_consult_only_talks_and_returns() -> None:
     """Complete and merge are refused, cancel and swap are not."""
     story = consulting("consult").command("transfer.complete")
     assert story.outcome() == ("rejected", "consult_only")
+    assert not {"transfer.complete", "transfer.merge"} & set(story.results()[-1].allowed)
     story.command("transfer.merge")
     assert story.outcome() == ("rejected", "consult_only")
 
