@@ -19,8 +19,8 @@ _LOG_PLACES = (
 )  # fmt: skip
 _REST_EFFECTS = (
     Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER, Effect.CRASH_AFTER, Effect.PAUSE_BEFORE,
-    Effect.PAUSE_AFTER, Effect.LIMITED, Effect.UNAVAILABLE, Effect.ERROR_AFTER, Effect.RESET_AFTER, Effect.TIMEOUT,
-    Effect.TIMEOUT_AFTER,
+    Effect.PAUSE_AFTER, Effect.LIMITED, Effect.UNAVAILABLE, Effect.ERROR_AFTER, Effect.ERROR_AFTER, Effect.RESET_AFTER,
+    Effect.RESET_AFTER, Effect.TIMEOUT, Effect.TIMEOUT_AFTER,
 )  # fmt: skip
 _CALLBACK_EFFECTS = (Effect.LOST, Effect.TWICE, Effect.DELAY)
 _NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.REJOIN, Effect.DRAIN)
@@ -178,8 +178,8 @@ def _supervision(rng: Random, number: int) -> list[Said]:
 
 def _connect(rng: Random, number: int, place: int) -> dict[str, object]:
     """A whisper makes it a call of its own, without a label that Twilio would not give twice."""
-    data: dict[str, object] = {"to": target_of(number, place if rng.random() < 0.7 else 1)}
-    return {**data, "whisper": {"say": "A call"}} if rng.random() < 0.3 else data
+    data: dict[str, object] = {"to": target_of(number, place if rng.random() < 0.6 else 1)}
+    return {**data, "whisper": {"say": "A call"}} if rng.random() < 0.5 else data
 
 
 def _transfer(rng: Random, number: int, mode: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 
-from schemas.actions import CREATING, Action, CreateCall, CreateParticipant, OnDoubt, UpdateParticipant
+from schemas.actions import CREATING, Action, OnDoubt, UpdateParticipant
 from schemas.records import ActionReport
 from schemas.state import CallState
 from simulation.invariants import Invariant, Wrong
@@ -11,24 +11,29 @@ from simulation.plan import Effect, Where
 
 _TOLERANCE_MS = 100
 _MOST_CREATIONS = 2
+_LOOKS_TAKE_S = 9.5
 
 
 def i05_created_once(ledgers: Ledgers) -> Wrong:
-    """A creation happens once; an agent's device may be dialled once more, after a doubt."""
-    created = Counter(done.action for done in ledgers.world.phones.done if done.what == "create")
+    """A creation happens once; an agent's device may be dialled once more, after a doubt and all looks in vain."""
+    created: dict[str, list[float]] = defaultdict(list)
+    for done in ledgers.world.phones.done:
+        if done.what == "create":
+            created[done.action].append(done.at_s)
     for action_id, times in created.items():
         action = ledgers.actions.get(action_id)
         if not isinstance(action, CREATING):
             yield f"Twilio has created a call for {action_id!r}, which nobody wanted"
             continue
-        assert isinstance(action, (CreateParticipant, CreateCall))
-        allowed = _MOST_CREATIONS if action.on_doubt is OnDoubt.RETRY and _was_doubtful(ledgers) else 1
-        if times > allowed:
-            yield f"{action.leg} was created {times} times by one action ({action.on_doubt.value}, at most {allowed})"
+        allowed = _MOST_CREATIONS if action.on_doubt is OnDoubt.RETRY and ledgers.world.script.struck else 1
+        if len(times) > allowed:
+            yield f"{action.leg} was created {len(times)} times ({action.on_doubt.value}, at most {allowed})"
+        elif len(times) > 1 and times[1] - times[0] < _LOOKS_TAKE_S and not _by_a_zombie(ledgers, action_id):
+            yield f"{action.leg} was created again after {times[1] - times[0]:.1f} s, before all looks were over"
 
 
-def _was_doubtful(ledgers: Ledgers) -> bool:
-    return bool(ledgers.world.script.struck)
+def _by_a_zombie(ledgers: Ledgers, action_id: str) -> bool:
+    return any(sent.doubtful and sent.action.id == action_id for sent in ledgers.world.sent)
 
 
 def i06_nothing_after_its_deadline(ledgers: Ledgers) -> Wrong:
