@@ -9,8 +9,9 @@ import contextvars
 import math
 import time
 from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -28,6 +29,8 @@ T = TypeVar("T")
 ORIGINAL_HOST = "X-Orig-Host"
 _REFUSED = 400
 _LIMITED = 429
+_SHORT = 24
+"""Characters of a value that is worth remembering as quoted: words and numbers, not URLs."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -104,7 +107,7 @@ class Transport(AsyncTwilioHttpClient):
         sent = dict(headers or {}) if auth is None else {**(headers or {}), hdrs.AUTHORIZATION: _basic(*auth)}
         if self._base is not None:
             sent[ORIGINAL_HOST] = urlsplit(url).netloc
-        body = urlencode(data, doseq=True).encode() if data else None
+        body = _form(data) if data else None
         outcome = "cancelled"
         started = time.perf_counter()
         try:
@@ -124,7 +127,7 @@ class Transport(AsyncTwilioHttpClient):
         async with self.session.request(
             method.upper(), target, data=body, headers=headers, allow_redirects=False
         ) as response:
-            text = await response.text(errors="replace")
+            text = (await response.read()).decode(errors="replace")  # JSON is UTF-8; of other bodies nothing is read
             return Response(response.status, text, response.headers)
 
     def _target(self, url: str, params: Mapping[str, object] | None) -> URL:
@@ -196,5 +199,19 @@ def _class_of(status: int) -> str:
     return str(_LIMITED) if status == _LIMITED else f"{status // 100}xx"
 
 
+def _form(data: Mapping[str, object]) -> bytes:
+    """What `urlencode(data, doseq=True)` makes of it; names, and values that come again, are quoted once."""
+    pairs: list[str] = []
+    for name, value in data.items():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            text = str(one)
+            pairs.append(f"{_quoted(name)}={_quoted(text) if len(text) <= _SHORT else quote_plus(text)}")
+    return "&".join(pairs).encode()
+
+
+_quoted = lru_cache(2048)(quote_plus)
+
+
+@lru_cache(64)
 def _basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
