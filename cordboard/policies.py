@@ -19,9 +19,9 @@ from schemas.targets import TARGET_PATTERN
 
 ANY = frozenset({"*"})
 AVAILABLE: dict[str, frozenset[str]] = {
-    "route": frozenset({"wait", "phone", "sip", "client", "app"}),
+    "route": frozenset({"wait", "phone", "sip", "client", "app", "queue"}),
     "max_wait_s": ANY,
-    "max_wait": frozenset({"announce_end", "voicemail", "phone", "sip", "client", "app"}),
+    "max_wait": frozenset({"announce_end", "voicemail", "phone", "sip", "client", "app", "queue"}),
     "wait_audio": ANY,
     "hold_audio": ANY,
     "whisper": ANY,

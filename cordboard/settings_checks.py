@@ -74,6 +74,7 @@ def load_settings(
     problems += [found for found in _contradictions(settings) if _field(found.name) not in bad]
     accounts = _read(problems, "twilio_accounts_file", lambda: _accounts(settings), Accounts(()))
     policies = _read(problems, "policy_file", lambda: _policies(settings), Policies())
+    problems += _queues(policies, accounts)
     if needs is not None:
         wanting = _needs(needs, settings, accounts)
         problems += [found for found in wanting if _field(found.name) not in bad and found.name not in _names(problems)]
@@ -159,6 +160,14 @@ def _accounts(settings: Settings) -> Accounts:
     more = read_accounts(Path(settings.twilio_accounts_file)) if settings.twilio_accounts_file else ()
     own = settings.account
     return Accounts((*((own,) if own else ()), *more))
+
+
+def _queues(policies: Policies, accounts: Accounts) -> Iterator[Problem]:
+    """A policy that names a queue needs a workspace to look in."""
+    named = [policies.defaults, *policies.by_number.values()]
+    uses = any(word.startswith("queue:") for policy in named for word in (*policy.route, policy.max_wait))
+    if uses and not any(account.taskrouter_workspace for account in accounts):
+        yield Problem(env_name("policy_file"), "names a queue", "CORDBOARD_TASKROUTER_WORKSPACE and _WORKFLOW as well")
 
 
 def _policies(settings: Settings) -> Policies:

@@ -108,7 +108,6 @@ def test_what_is_not_allowed_is_told_with_key_value_and_what_is(tmp_path: Path, 
 @pytest.mark.parametrize(
     "line",
     [
-        'route = "queue:sales"',
         'route = "conversation:IS' + "0" * 32 + '"',
         'machine = "voicemail_message"',
         'recording = "from_start"',

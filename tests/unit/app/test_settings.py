@@ -307,3 +307,13 @@ def test_the_examples_of_the_page_are_taken_as_they_stand(tmp_path: Path) -> Non
 def test_loopback_is_told_from_the_rest(bind: str, loopback: bool) -> None:  # noqa: FBT001 the expectation
     """Only addresses of this machine count as loopback, whatever a name looks like."""
     assert is_loopback(bind) is loopback
+
+
+def test_a_policy_that_names_a_queue_needs_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said at the start, not when the first caller waits for a worker who never comes."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[defaults]\nroute = "queue:billing"\n')
+    monkeypatch.setenv("CORDBOARD_POLICY_FILE", str(policy))
+
+    with pytest.raises(SettingsError, match="CORDBOARD_TASKROUTER_WORKSPACE"):
+        load_settings()
