@@ -11,9 +11,11 @@ import msgspec
 import pytest
 from twilio.request_validator import RequestValidator
 
+from cordboard.errors import LogUnavailableError
 from cordboard.log.memory import MemoryLog
 from ingress.app import IngressConfig
 from ingress.handling import Ingress
+from schemas.topics import partition_of
 from signing_twilio import PUBLIC_URL, STATUS, TOKEN, Inboxes, Twilio, calling
 
 TARGET = "/v1/voice/status"
@@ -177,3 +179,30 @@ async def test_log_is_away(twilio: Twilio, gate: Gate) -> None:
     assert b"\r\nRetry-After: 1\r\n" in refused
     assert (await line.head()).startswith(b"HTTP/1.1 204")
     line.writer.close()
+
+
+class Sharded(MemoryLog):
+    """A log whose partitions fail one by one, as Kafka's do."""
+
+    @property
+    def fails_as_one(self) -> bool:
+        """See `Log`."""
+        return False
+
+
+async def test_one_partition_is_away(config: IngressConfig) -> None:
+    """Callbacks for a partition that cannot be written are put off; those for the others are taken."""
+    log = Sharded(partitions=4)
+    calls = [f"CA{digit * 32}" for digit in "0123456789"]
+    away = partition_of(calls[0].encode(), 4)
+
+    async def refuse(_on: object, _point: object, _topic: object, partition: int) -> None:
+        if partition == away:
+            raise LogUnavailableError("no leader")
+
+    log.faults.hook = refuse
+    async with calling(config, log) as twilio:
+        answers = await asyncio.gather(*(twilio.post(TARGET, {**STATUS, "CallSid": call}) for call in calls))
+    expected = [503 if partition_of(call.encode(), 4) == away else 204 for call in calls]
+    assert [answer.status for answer in answers] == expected
+    assert set(expected) == {204, 503}
