@@ -18,7 +18,18 @@ from kafka_jars import KafkaUnavailableError, fetch_jars
 _TESTS = Path(__file__).parent
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 # Fast and broad ones first: what is broken at the bottom is reported before anything slow begins.
-_ORDER = ("unit", "emulator", "contract", "replay", "repo", "readme", "simulation", "integration", "kafka_broker", "chaos")
+_ORDER = (
+    "unit",
+    "emulator",
+    "contract",
+    "replay",
+    "repo",
+    "readme",
+    "simulation",
+    "integration",
+    "kafka_broker",
+    "chaos",
+)
 _LIMITS_S = {"unit": 20.0, "contract": 60.0, "replay": 60.0}
 _FETCH_AND_START_S = 600.0
 
