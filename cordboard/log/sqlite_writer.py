@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from cordboard.errors import FencedError, LogError
@@ -109,8 +110,9 @@ class Writer:
         self._connection = connection
         self._clock = clock
         self._tokens: dict[Place, int] = dict(connection.execute("SELECT place, token FROM owners"))
+        self._submitted: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
+        """What `submit` hands over; None ends the thread. One of C: a `Condition` costs a new lock for every wait."""
         self._queue: deque[Job] = deque()
-        self._ready = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,15 +127,11 @@ class Writer:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue jobs in order. The caller bounds how many wait."""
-        with self._ready:
-            self._queue.extend(jobs)
-            self._ready.notify()
+        self._submitted.put(jobs)
 
     def stop(self, timeout_s: float) -> bool:
         """Write what is queued, close the file, and say whether that was done in time. Blocks."""
-        with self._ready:
-            self._stopping = True
-            self._ready.notify()
+        self._submitted.put(None)
         if self._loop is None:
             self._connection.close()
             return True
@@ -151,17 +149,21 @@ class Writer:
         self._connection.close()
 
     def _next_group(self) -> list[Job]:
-        with self._ready:
-            while not self._queue and not self._stopping:
-                self._ready.wait()
-            group: list[Job] = []
-            entries = size = 0
-            while self._queue and entries < _GROUP_ENTRIES and size < _GROUP_BYTES:
-                job = self._queue.popleft()
-                group.append(job)
-                entries += len(job.entries) or 1
-                size += job.size
-            return group
+        """What is waiting, up to a bound; waits for the first. Empty at the end."""
+        while not self._stopping and not (self._queue and self._submitted.empty()):
+            jobs = self._submitted.get()
+            if jobs is None:
+                self._stopping = True
+            else:
+                self._queue.extend(jobs)
+        group: list[Job] = []
+        entries = size = 0
+        while self._queue and entries < _GROUP_ENTRIES and size < _GROUP_BYTES:
+            job = self._queue.popleft()
+            group.append(job)
+            entries += len(job.entries) or 1
+            size += job.size
+        return group
 
     def _write(self, group: Sequence[Job]) -> LogError | None:
         ends, tokens = dict(self._ends), dict(self._tokens)
