@@ -32,6 +32,14 @@ class ScenarioError(EmulatorError):
     """The file is no scenario, or a step did not go as it says."""
 
 
+class WorkerStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a worker does: goes into an ``activity``, or ``accept``, ``reject``, ``time-out`` of its reservation."""
+
+    name: str
+    activity: str = ""
+    does: str = ""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One step: exactly one of the deeds, and what it needs."""
 
@@ -56,9 +64,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     status: int = 200
     fault: Fault | None = None
     pause_s: float | None = None
+    worker: WorkerStep | None = None
+    """A worker of the contact centre does something."""
 
 
-DEEDS = ("call", "expect", "answer", "hang_up", "press", "post", "fault", "pause_s")
+DEEDS = ("call", "expect", "answer", "hang_up", "press", "post", "fault", "pause_s", "worker")
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,10 +170,18 @@ class Player:
                 await self._control("POST", f"/calls/{await self._sid(step.of, step)}/digits", {"digits": step.press})
             case "post":
                 await self._post(step)
+            case "worker":
+                await self._work(step.worker or WorkerStep(name=""))
             case "fault":
                 await self._control("POST", "/faults", step.fault)
             case _:
                 await asyncio.sleep(step.pause_s or 0)
+
+    async def _work(self, step: WorkerStep) -> None:
+        if step.activity:
+            await self._control("PUT", f"/workers/{step.name}", {"activity": step.activity})
+        if step.does:
+            await self._control("POST", f"/workers/{step.name}/{step.does}")
 
     async def _listen(self, stream: aiohttp.ClientResponse) -> None:
         async for raw in stream.content:

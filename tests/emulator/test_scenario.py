@@ -6,6 +6,7 @@ import pytest
 
 from emulator.scenario import ScenarioError, load, play_scenario
 from emulator_bench import AGENT, CALLER, EVENTS, NUMBER, Bench
+from emulator_center import Center
 
 GOOD = """
 title = "A caller waits and an agent answers"
@@ -118,3 +119,19 @@ async def test_refused_steps_are_told(bench: Bench, tmp_path: Path) -> None:
     assert await play_scenario(bench.emulator.url, path, out=lines.append) == 1
     assert NUMBER in lines[-1]
     assert await play_scenario("http://127.0.0.1:9", path, out=lines.append) == 1
+
+
+async def test_workers_in_a_scenario(center: Center, tmp_path: Path) -> None:
+    """A worker accepts, and goes offline; the events of tasks and workers can be expected."""
+    await center.task(queue="billing")
+    deeds = [
+        'worker = { name = "bob", does = "accept", activity = "Offline" }',
+        'expect = "worker.activity.update"\ndata = { worker = "bob" }',
+        'expect = "reservation.accepted"',
+    ]
+    text = 'title = "t"\n' + "".join(f"[[step]]\n{deed}\n" for deed in deeds)
+    lines: list[str] = []
+    await center.until_status(center.only_task(), "reserved")
+    assert await play_scenario(center.bench.emulator.url, _file(tmp_path, text), out=lines.append) == 0, lines
+    assert center.only_task().status == "assigned"
+    assert (await center.control("GET", "/workers/bob"))[1]["activity"] == "Offline"
