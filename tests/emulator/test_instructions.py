@@ -5,7 +5,7 @@ import json
 import msgspec
 
 from emulator.taskrouter.entities import Task
-from emulator_bench import NUMBER
+from emulator_bench import NUMBER, BenchFactory
 from emulator_center import Center
 
 
@@ -99,3 +99,17 @@ async def test_the_instruction_redirect(center: Center) -> None:
     task = await center.task(queue="sales")
     await center.until_status(task, "assigned")
     await bench.until(lambda: bench.site.got("/elsewhere", CallSid=caller), "the redirect")
+
+
+async def test_a_timeout_while_the_worker_rings(start: BenchFactory) -> None:
+    """A reservation that times out while the conference instruction dials takes the worker's leg down with it."""
+    bench = await start(Center.config(task_reservation_timeout_s=1))
+    center = Center(bench)
+    await bench.person("client:alice", answer="asks")
+    center.answers({"instruction": "conference", "from": NUMBER})
+    caller = await bench.caller("<Response><Pause length='60'/></Response>")
+    task = await center.task(queue="sales", call_sid=caller)
+    await center.until(lambda: task.reservations and task.reservations[0].status == "timeout", "the timeout")
+    leg = task.reservations[0].worker_call_sid
+    await center.until(lambda: bench.status(leg) == "canceled", "the end of the worker's leg")
+    assert (task.status, bench.status(caller)) == ("pending", "in-progress")
