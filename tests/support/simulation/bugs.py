@@ -31,16 +31,18 @@ from ingress import handling
 from ingress.recorder import NotDurableError, Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
+from simulation.plan import Effect, Fault, Where
 
 Patch = tuple[object, str, object]
 
 
 class Bug(msgspec.Struct, frozen=True):
-    """A named mutation. `patches` gives what replaces what."""
+    """A named mutation: `patches` gives what replaces what, `faults` are added to every plan."""
 
     name: str
     caught_by: tuple[str, ...]
     patches: Callable[[], Sequence[Patch]]
+    faults: tuple[Fault, ...] = ()
 
 
 @contextmanager
@@ -304,6 +306,9 @@ def _numbers_in_logs() -> Sequence[Patch]:
     return [(handling, "masked", lambda address: address)]
 
 
+_DEAF = tuple(Fault(Where.CALLBACK, Effect.LOST, nth) for nth in range(6, 16))
+"""Ten callbacks in a row are lost."""
+
 BUGS: tuple[Bug, ...] = (
     Bug("publish_before_ack", ("i18_",), _publish_before_ack),
     Bug("applies_the_last_again", ("i02_", "i11_"), _applies_the_last_again),
@@ -317,7 +322,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("command_carried_out_twice", ("i10_",), _command_carried_out_twice),
     Bug("end_on_exit_not_cleared", ("i16_",), _end_on_exit_not_cleared),
     Bug("old_events_count", ("i15_", "i17_"), _old_events_count),
-    Bug("never_looks", ("i15_", "i17_"), _never_looks),
+    Bug("never_looks", ("i15_", "i17_"), _never_looks, _DEAF),
     Bug("no_intent", ("i05_",), _no_intent),
     Bug("result_not_in_ledger", ("i04_", "i05_"), _result_not_in_ledger),
     Bug("blind_resend", ("i05_",), _blind_resend),
