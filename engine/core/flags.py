@@ -108,9 +108,14 @@ def _held(turn: Turn, leg: Leg) -> None:
 
 
 def may_yet_end(turn: Turn, leg_id: str) -> bool:
-    """Whether a request that lets the room end with the leg is still on its way: it may overtake what is shown."""
+    """Whether a request about ending with the leg is still on its way: what is shown may be older than it.
+
+    One that lets the room end may overtake what is shown; one that forbids it may yet fail behind it.
+    """
     pending = (item.action for item in turn.call.pending)
-    return any(isinstance(act, UpdateParticipant) and act.leg == leg_id and act.end_on_exit for act in pending)
+    return any(
+        isinstance(act, UpdateParticipant) and act.leg == leg_id and act.end_on_exit is not None for act in pending
+    )
 
 
 def any_unconfirmed(turn: Turn) -> bool:

@@ -106,9 +106,24 @@ class Story:
         return self.webhook(Source.STATUS, leg=leg, CallSid=self.sid_of(leg), CallStatus=status)
 
     def shows(self, leg: str, event: str, **flags: bool) -> Self:
-        """Twilio shows a switch of a participant turned: `shows("customer-1", "hold", Hold=True)`."""
+        """Twilio shows a switch of a participant turned: `shows("customer-1", "hold", Hold=True)`.
+
+        What was asked about its end-on-exit has been answered by then.
+        """
+        if "EndConferenceOnExit" in flags:
+            self._answered(leg)
         turned = {name: str(value).lower() for name, value in flags.items()}
         return self.conference(f"participant-{event}", leg, **{**self._flags(leg), **turned})
+
+    def _answered(self, leg: str) -> None:
+        asked = [item.action for item in self.state.pending if isinstance(item.action, UpdateParticipant)]
+        for action in asked:
+            if action.leg == leg and action.end_on_exit is not None:
+                report = report_record_id(action.id, ActionOutcome.DONE)
+                self.give(
+                    ActionReport(report, self.call_id, self.at, action.id, "update_participant", ActionOutcome.DONE,
+                                 leg=leg)
+                )  # fmt: skip
 
     def _flags(self, leg: str) -> dict[str, str]:
         seen = next((item.observed for item in self.state.legs if item.leg == leg), None)
@@ -213,6 +228,6 @@ def connected(policy: Policy | None = None, *, queues: bool = False) -> Story:
     story.twilio_does(CreateParticipant).progress("agent-1", "ringing").progress("agent-1", "in-progress")
     story.joins("agent-1")
     if story.leg("customer-1").desired.end_on_exit:
-        story.shows("customer-1", "modify", EndConferenceOnExit=True).twilio_does(UpdateParticipant)
+        story.shows("customer-1", "modify", EndConferenceOnExit=True)
     assert story.state.state is CallState.IN_CONFERENCE
     return story

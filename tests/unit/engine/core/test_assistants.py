@@ -7,7 +7,7 @@ import pytest
 
 from calling import CALL_SID, OTHER, Story, connected
 from engine.core.assistants import MOST_CHARACTERS
-from schemas.actions import CreateParticipant, UpdateParticipant
+from schemas.actions import CreateParticipant
 from schemas.state import CallState, Role
 
 APP = f"app:AP{'0' * 32}"
@@ -59,7 +59,6 @@ def test_human_to_ai_and_back() -> None:
     story = connected().command("call.transfer", mode="cold", targets=[APP])
     story.shows("customer-1", "modify", EndConferenceOnExit=False).twilio_does(CreateParticipant).joins("target-1")
     story.leaves("agent-1").shows("customer-1", "modify", EndConferenceOnExit=True)
-    story.twilio_does(UpdateParticipant).twilio_does(UpdateParticipant)
     assert story.leg("target-1").role is Role.AI
 
     story.command("call.transfer", mode="cold", targets=[OTHER]).shows(
