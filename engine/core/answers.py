@@ -8,6 +8,7 @@ from collections.abc import Callable
 from engine.core import awaited, consults, tasks
 from engine.core.effects import Reply
 from engine.core.legs import is_over
+from engine.core.tables import transfers
 from engine.core.tables.commands import ALLOWED, NEVER
 from engine.core.turn import Turn
 from schemas.commands import TransferMode
@@ -20,9 +21,7 @@ MOST_ANSWERS = 64
 
 Verdict = tuple[Outcome, str | None] | None
 _APPLIED: Verdict = (Outcome.APPLIED, None)
-_TRANSFER_OVER = frozenset(
-    {TransferState.COMPLETED, TransferState.CANCELLED, TransferState.FAILED, TransferState.ABANDONED}
-)
+_TRANSFER_OVER = frozenset(TransferState(state) for state in transfers.TERMINAL)
 _USELESS: dict[TransferMode, tuple[str, ...]] = {
     TransferMode.COLD: ("transfer.swap", "transfer.merge"),
     TransferMode.CONSULT: ("transfer.complete", "transfer.merge"),

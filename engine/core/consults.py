@@ -6,7 +6,7 @@ initiator, unless they are merged. Guards and effects of the transfer machine, l
 
 from engine.core import flags
 from engine.core.table import Act, Guard
-from engine.core.transfers import change, current, release_initiator, tell, unhold_customer
+from engine.core.transfers import change, comfort, current, release_initiator, tell, unhold_customer
 from engine.core.turn import Turn
 from schemas.commands import TransferMode
 from schemas.state import Leg, LegState, TransferState
@@ -87,13 +87,6 @@ def unhold_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         flags.unhold(turn, target.leg)
 
 
-def hold_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """The customer waits with hold audio."""
-    customer = turn.customer
-    if customer is not None and customer.state is LegState.JOINED:
-        flags.hold(turn, customer.leg)
-
-
 def talk_to_customer(turn: Turn, leg_id: str) -> None:
     """Initiator and customer talk, the target waits."""
     hold_target(turn, leg_id)
@@ -102,7 +95,7 @@ def talk_to_customer(turn: Turn, leg_id: str) -> None:
 
 def talk_to_target(turn: Turn, leg_id: str) -> None:
     """Initiator and target talk, the customer waits."""
-    hold_customer(turn, leg_id)
+    comfort(turn, leg_id)
     unhold_target(turn, leg_id)
 
 
@@ -153,5 +146,4 @@ CONSULT_EFFECTS: dict[str, Act] = {
     "talk_to_target": talk_to_target,
     "join_all": join_all,
     "hand_over_all": hand_over_all,
-    "hold_customer": hold_customer,
 }

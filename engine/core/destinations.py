@@ -15,7 +15,6 @@ WAIT = "max_wait"
 END = "end"
 END_WITHIN_MS = 10_000
 SENT_OFF_WITHIN_MS = 30_000
-VOICEMAIL_WITHIN_MS = 300_000
 ANNOUNCE_END, VOICEMAIL, REQUEUE = "announce_end", "voicemail", "requeue"
 GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
 LEAVE_A_MESSAGE = Prompt(

@@ -95,7 +95,6 @@ def _wanted_after(wanted: Flags, known: Flags, seen: Flags) -> Flags:
 
 
 def _held(turn: Turn, leg: Leg) -> None:
-
     if leg.observed.hold:
         turn.update(leg.leg, held_at=turn.at)
     elif leg.held_at is not None:
@@ -139,10 +138,10 @@ def give_up(turn: Turn, leg_ids: tuple[str, ...] | None = None) -> None:
 
 def look_up(turn: Turn) -> None:
     """Look at Twilio: what it shows comes back as a report and is taken as facts."""
-    sids = tuple(leg.call_sid for leg in turn.live() if leg.call_sid)
     call = turn.call
     if any(isinstance(item.action, LookUp) for item in call.pending):
         return
+    sids = tuple(leg.call_sid for leg in turn.live() if leg.call_sid)
     turn.request(
         LookUp(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
                deadline=turn.at + FLAGS_WITHIN_MS, room=call.room.name, conference_sid=call.room.sid, call_sids=sids)

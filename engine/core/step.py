@@ -32,8 +32,8 @@ class Switchboard:
         """Apply `record` to `call` (None: not known). The call that comes out is to be stored, None: there is none."""
         if call is None:
             begun = self._begin(record)
-            return begun if isinstance(begun, Step) else _finished(begun, record, b"")
-        digest = blake2b(record.id.encode(), digest_size=DIGEST_BYTES).digest()
+            return begun if isinstance(begun, Step) else _finished(begun, _digest(record))
+        digest = _digest(record)
         turn = Turn(call, record.at, record.id, self._config)
         if isinstance(record, TimerDue) and record.name == FORGET and call.timers.get(FORGET) == record.due:
             return Step(None, ())
@@ -41,7 +41,7 @@ class Switchboard:
             turn.ignore("duplicate", _kind(record))
         else:
             _apply(turn, record)
-        return _finished(turn, record, digest)
+        return _finished(turn, digest)
 
     def _begin(self, record: Inbox) -> Turn | Step:
         match record:
@@ -76,16 +76,18 @@ def _apply(turn: Turn, record: Inbox) -> None:
             timers.resume(turn)
 
 
-def _finished(turn: Turn, record: Inbox, digest: bytes) -> Step:
+def _finished(turn: Turn, digest: bytes) -> Step:
     machines.drain(turn)
     if turn.call.open:
         answers.settle(turn)
     call = turn.call
-    if not digest:
-        digest = blake2b(record.id.encode(), digest_size=DIGEST_BYTES).digest()
     seen = (call.seen + digest)[-DIGEST_BYTES * DIGESTS_KEPT :]
     turn.set(version=call.version + 1, seen=seen)
     return Step(call, tuple(turn.effects))
+
+
+def _digest(record: Inbox) -> bytes:
+    return blake2b(record.id.encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def _seen(seen: bytes, digest: bytes) -> bool:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from engine.core import destinations, flags, tasks
 from engine.core.dialling import dial
+from engine.core.legs import FAILURES
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TASK, TRANSFER, Turn
 from schemas.commands import Disposition, Release
@@ -163,7 +164,7 @@ def unhold_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def comfort(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """The customer is alone while the target rings: hold audio instead of silence."""
+    """The customer waits, alone or while the others talk: hold audio instead of silence."""
     customer = turn.customer
     if customer is not None and customer.state is LegState.JOINED:
         flags.hold(turn, customer.leg)
@@ -255,8 +256,7 @@ def tell_attempt_failed(turn: Turn, leg_id: str) -> None:
 
 
 def _attempt_reason(reason: str | None) -> str:
-    known = {"busy", "no_answer", "failed", "rejected", "machine", "cancelled"}
-    return reason if reason in known else "failed"
+    return reason if reason in FAILURES else "failed"
 
 
 def tell_arrival(turn: Turn, leg_id: str) -> None:  # noqa: ARG001

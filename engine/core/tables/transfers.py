@@ -59,7 +59,7 @@ TRANSFER_ROWS: tuple[Row, ...] = (
     # Initiator and customer talk again, the target is held or still rings.
     {"trigger": "swap", "source": SWAPPED, "dest": CONSULTING, "conditions": ["target_in"],
      "after": ["talk_to_target", "begin_consult"]},
-    {"trigger": "swap", "source": SWAPPED, "dest": DIALING, "after": ["hold_customer"]},
+    {"trigger": "swap", "source": SWAPPED, "dest": DIALING, "after": ["comfort"]},
     {"trigger": "target_joined", "source": SWAPPED, "dest": SWAPPED, "after": ["hold_target", "tell_arrival"]},
     {"trigger": "target_failed", "source": SWAPPED, "dest": CANCELLED, "after": ["blame_target_left", "finish"]},
     {"trigger": "complete", "source": SWAPPED, "dest": COMPLETING, "conditions": ["target_in"],
