@@ -56,8 +56,17 @@ class StandDowns:
     def __init__(self) -> None:
         self._obeyed: dict[tuple[Topic, int], int] = {}
 
-    def check(self, record: Record, claim: Claim, member: Member | None) -> None:
-        """Raise `FencedError` when `claim`, found before ours, belongs to a later generation of our group."""
+    def is_claim(self, record: Record, member: Member | None) -> bool:
+        """Whether `record`, found before our own claim, is a claim.
+
+        Raises `FencedError` when it belongs to a later generation of `member`'s group than `member`.
+        """
+        claim = claim_of(record)
+        if claim is not None:
+            self._check(record, claim, member)
+        return claim is not None
+
+    def _check(self, record: Record, claim: Claim, member: Member | None) -> None:
         if member is None or claim.group != member.group or claim.generation <= member.generation:
             return
         at = (record.topic, record.partition)

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from cordboard.errors import AppendFailedError, FencedError, LogUnavailableError
-from cordboard.log.claims import StandDowns, claim_entry, claim_of, require_appended
+from cordboard.log.claims import StandDowns, claim_entry, require_appended
 from cordboard.log.kafka_client import (
     FENCED_ERRORS,
     KAFKA_ERRORS,
@@ -150,14 +150,8 @@ class KafkaFenced:
                 found = await consumer.getmany(where, timeout_ms=_REPLAY_WAIT_MS, max_records=_REPLAY_RECORDS)
                 if found:
                     records = [to_record(self._topic, r) for r in found[where] if r.offset < self._token]
-                    return [r for r in records if not self._is_claim(r)]
+                    return [r for r in records if not self._stand_downs.is_claim(r, self._member)]
         return None
-
-    def _is_claim(self, record: Record) -> bool:
-        found = claim_of(record)
-        if found is not None:
-            self._stand_downs.check(record, found, self._member)
-        return found is not None
 
 
 def _batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[BatchBuilder]:

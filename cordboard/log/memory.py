@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from cordboard.errors import AppendFailedError, FencedError, LogError, LogUnavailableError
-from cordboard.log.claims import StandDowns, claim_entry, claim_of, require_appended, require_published
+from cordboard.log.claims import StandDowns, claim_entry, require_appended, require_published
 from cordboard.log.faults import Fault, Faults, Operation, Point
 from cordboard.log.local_groups import LocalGroup
 from cordboard.log.local_reading import LocalReader, LocalSubscription
@@ -50,7 +50,7 @@ class MemoryLog:
         self._groups: dict[tuple[str, Topic], LocalGroup] = {}
         self._committed: dict[tuple[str, Topic, int], int] = {}
         self._watchers: dict[Topic, dict[asyncio.Event, None]] = {topic: {} for topic in Topic}  # woken in order
-        self._stand_downs = StandDowns()
+        self.stand_downs = StandDowns()
 
     @property
     def partitions(self) -> int:
@@ -210,13 +210,6 @@ class MemoryLog:
     def _now(self) -> int:
         return self._written if self._clock is None else self._clock()
 
-    def require_later_generation(self, record: Record, member: Member | None) -> bool:
-        """Whether a record is a claim; raises `FencedError` when `member` must stand down for it."""
-        claim = claim_of(record)
-        if claim is not None:
-            self._stand_downs.check(record, claim, member)
-        return claim is not None
-
 
 class MemoryFenced:
     """`FencedPartition` in memory."""
@@ -242,7 +235,7 @@ class MemoryFenced:
         for start in range(0, len(before), _REPLAY_BATCH):
             await asyncio.sleep(0)
             batch = before[start : start + _REPLAY_BATCH]
-            yield [r for r in batch if not self._log.require_later_generation(r, self._member)]
+            yield [r for r in batch if not self._log.stand_downs.is_claim(r, self._member)]
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """See `FencedPartition`."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from cordboard.errors import AppendFailedError, LogError, LogUnavailableError, SettingsError
-from cordboard.log.claims import StandDowns, claim_entry, claim_of, require_appended, require_published
+from cordboard.log.claims import StandDowns, claim_entry, require_appended, require_published
 from cordboard.log.local_groups import LocalGroup
 from cordboard.log.local_reading import LocalReader, LocalSubscription
 from cordboard.log.port import AssignmentListener, Bounds, Entry, Member, Record, TopicCheck
@@ -83,7 +83,7 @@ class SqliteLog:
             raise
         self._groups: dict[tuple[str, Topic], LocalGroup] = {}
         self._watchers: dict[Topic, set[asyncio.Event]] = {topic: set() for topic in Topic}
-        self._stand_downs = StandDowns()
+        self.stand_downs = StandDowns()
         self._submissions = Submissions(self._path, self._writer, self._stored)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -295,13 +295,6 @@ class SqliteLog:
         for wake in self._watchers[job.topic]:
             wake.set()
 
-    def stand_down_for(self, record: Record, member: Member | None) -> bool:
-        """Whether a record is a claim; raises `FencedError` when `member` must stand down for it."""
-        claim = claim_of(record)
-        if claim is not None:
-            self._stand_downs.check(record, claim, member)
-        return claim is not None
-
 
 class SqliteFenced:
     """`FencedPartition` of the journal."""
@@ -324,7 +317,7 @@ class SqliteFenced:
         start = 0
         while batch := await self._log.read_range(self._topic, self._partition, (start, self._token), _REPLAY_BATCH):
             start = batch[-1].offset + 1
-            yield [r for r in batch if not self._log.stand_down_for(r, self._member)]
+            yield [r for r in batch if not self._log.stand_downs.is_claim(r, self._member)]
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """See `FencedPartition`."""
