@@ -122,14 +122,6 @@ def cancel(world: World, reservation: Reservation) -> None:
         _enter(world, reservation, ReservationStatus.CANCELED)
 
 
-def rescind(world: World, reservation: Reservation) -> None:
-    """TaskRouter takes a pending reservation back."""
-    if reservation.status is ReservationStatus.PENDING:
-        if all(other is reservation or not other.live for other in reservation.task.reservations):
-            set_status(world, reservation.task, TaskStatus.PENDING)
-        _enter(world, reservation, ReservationStatus.RESCINDED)
-
-
 def wrap(world: World, reservation: Reservation) -> None:
     """The talk is over, the worker writes it up."""
     if reservation.status is ReservationStatus.ACCEPTED:
