@@ -11,6 +11,7 @@ from cordboard.errors import LogError, SettingsError
 from cordboard.log.claims import StandDowns, require_published
 from cordboard.log.kafka_client import require_c_extension
 from cordboard.log.kafka_fenced import KafkaFenced, claim
+from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_publisher import Publisher
 from cordboard.log.kafka_reader import Asker, KafkaReader
 from cordboard.log.kafka_settings import KafkaSettings
@@ -32,7 +33,8 @@ class KafkaLog:
             raise SettingsError("CORDBOARD_LOG=kafka: needs HOST:PORT, and CORDBOARD_PARTITIONS at least 1")
         settings.security.client_options()  # what is wrong with them is said now, not at the first connection
         self._settings = settings
-        self._publisher = Publisher(settings)
+        self._producer = SharedProducer(settings, self._fail_waiting)
+        self._publisher = Publisher(settings, self._producer)
         self._asker = Asker(settings)
         self._stand_downs = StandDowns()
         self._writers: set[KafkaFenced] = set()
@@ -73,14 +75,16 @@ class KafkaLog:
         """See `Log`."""
         if not POLICIES[topic].fenced:
             raise LogError(f"{topic.value} is not a fenced topic: anybody may publish to it")
-        writer = await claim(self._settings, topic, partition, owner, member, self._stand_downs)
+        writer = await claim(
+            self._settings, self._producer, topic, partition, owner, member=member, stand_downs=self._stand_downs
+        )
         self._writers = {w for w in self._writers if not w.is_closed} | {writer}
         return writer
 
     async def check(self) -> str | None:
         """See `Log`: whether the brokers answer for the inbox."""
-        if self._publisher.trouble is not None:
-            return self._publisher.trouble
+        if self._producer.trouble is not None:
+            return self._producer.trouble
         try:
             await self._asker.bounds(Topic.INBOX)
         except LogError as error:
@@ -90,3 +94,7 @@ class KafkaLog:
     async def aclose(self) -> None:
         """See `Log`."""
         await asyncio.gather(self._publisher.close(), self._asker.close(), *(w.close() for w in self._writers))
+        await self._producer.close()
+
+    def _fail_waiting(self, error: LogError) -> None:
+        self._publisher.fail_waiting(error)

@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
@@ -32,8 +33,7 @@ from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Record, RecordTooLargeError
 from schemas.topics import Topic
 
-PUBLISH_BATCH_BYTES = 128 * 1024
-APPEND_BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 512 * 1024
 _FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # above every `max.message.bytes` (T19)
 _FETCH_WAIT_MS = 50  # T10
 _RETRY_BACKOFF_MS = 50  # T5
@@ -95,6 +95,13 @@ def topic_name(settings: KafkaSettings, topic: Topic) -> str:
     return f"{settings.prefix}{topic.value}"
 
 
+class Epoch(msgspec.Struct, frozen=True):
+    """As whom an owner writes: Kafka's producer id and producer epoch."""
+
+    producer_id: int
+    epoch: int
+
+
 # Making clients
 
 
@@ -109,35 +116,30 @@ def _shared(settings: KafkaSettings, request_s: float) -> dict[str, Any]:
     }
 
 
-def make_publisher(settings: KafkaSettings) -> AIOKafkaProducer:
-    """A producer for records of which anybody may be the writer: not idempotent, so that it gives up (T2, T3, T4)."""
+def make_producer(settings: KafkaSettings) -> AIOKafkaProducer:
+    """A producer for everything that is written: not idempotent itself, so that it gives up (T2, T3, T4)."""
     return AIOKafkaProducer(
         acks="all",
         enable_idempotence=False,
         compression_type=settings.compression,
-        max_batch_size=PUBLISH_BATCH_BYTES,
+        max_batch_size=BATCH_BYTES,
         **_shared(settings, settings.times.request_s),
     )
 
 
-async def start_fenced(settings: KafkaSettings, transactional_id: str) -> AIOKafkaProducer:
-    """A started producer whose id and epoch come from `transactional_id`, writing without transactions.
+async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
+    """The id and the epoch with which the owner of `transactional_id` writes from now on.
 
-    From its first batch on a partition, the broker refuses every batch of an earlier epoch there (reliability.md 7.2).
+    From the first batch with it on a partition, the broker refuses every batch of an earlier epoch there
+    (reliability.md 7.2). No transaction is ever begun.
     """
-    producer = AIOKafkaProducer(
-        transactional_id=transactional_id,
-        compression_type=settings.compression,
-        max_batch_size=APPEND_BATCH_BYTES,
-        **_shared(settings, settings.times.request_s),
-    )
+    producer = AIOKafkaProducer(transactional_id=transactional_id, **_shared(settings, settings.times.request_s))
     try:
         await producer.start()
-    except BaseException:
+        manager = producer._txn_manager  # noqa: SLF001 batches are to carry the epoch, and no transaction
+        return Epoch(manager.producer_id, manager.producer_epoch)
+    finally:
         await stop_producer(producer, settings.times.close_s)
-        raise
-    producer._txn_manager.transactional_id = None  # noqa: SLF001 batches carry the epoch, and no transaction
-    return producer
 
 
 def make_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
@@ -308,6 +310,20 @@ def fill(
 ) -> bool:
     """Add a record to a batch; False when it is full."""
     return batch.append(timestamp=at_ms, key=key, value=value, headers=list(headers)) is not None
+
+
+def set_producer_state(batch: BatchBuilder, epoch: Epoch, base_sequence: int) -> None:
+    """Have a batch be accepted once, in its place, and only while `epoch` is the partition's latest (KIP-98)."""
+    batch._set_producer_state(epoch.producer_id, epoch.epoch, base_sequence)  # noqa: SLF001
+
+
+async def send_batch(producer: AIOKafkaProducer, batch: BatchBuilder, name: str, partition: int) -> int:
+    """The offset of the first record once all in-sync replicas have the batch, or -1 for a repeat of a forgotten one.
+
+    Raises what aiokafka raises.
+    """
+    acknowledged = await (await producer.send_batch(batch, name, partition=partition))
+    return int(acknowledged.offset)
 
 
 def to_record(topic: Topic, found: object) -> Record:

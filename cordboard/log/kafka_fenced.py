@@ -1,7 +1,7 @@
 """Owning a partition on Kafka: producer epoch, claim record, replay up to the claim (reliability.md 2.3, 7.2).
 
-One producer for each claim. After the first thing that goes wrong it is of no more use, and says so: whether a batch
-was written is answered by the log, to the next claim.
+One epoch for each claim; the batches travel with everybody else's. After the first thing that goes wrong a claim is of
+no more use, and says so: whether a batch was written is answered by the log, to the next claim.
 """
 
 import asyncio
@@ -12,34 +12,45 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from cordboard.errors import AppendFailedError, FencedError, LogUnavailableError
+from cordboard.errors import AppendFailedError, FencedError, LogError, LogUnavailableError
 from cordboard.log.claims import StandDowns, claim_entry, require_appended
 from cordboard.log.kafka_client import (
     FENCED_ERRORS,
     KAFKA_ERRORS,
+    Epoch,
     explain,
     fill,
     make_reader,
     place,
-    start_fenced,
+    raise_epoch,
+    send_batch,
+    set_producer_state,
     stop_consumer,
-    stop_producer,
     to_record,
     topic_name,
     within,
 )
+from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry, Member, Record
 from schemas.topics import Topic
 
 _REPLAY_RECORDS = 2000
 _REPLAY_WAIT_MS = 500
+_MAX_SEQUENCE = 0x7FFFFFFF
 
 _log = structlog.get_logger(__name__)
 
 
 async def claim(
-    settings: KafkaSettings, topic: Topic, partition: int, owner: str, member: Member | None, stand_downs: StandDowns
+    settings: KafkaSettings,
+    producer: SharedProducer,
+    topic: Topic,
+    partition: int,
+    owner: str,
+    *,
+    member: Member | None,
+    stand_downs: StandDowns,
 ) -> "KafkaFenced":
     """Raise the epoch of the partition's producer id, then write the claim with it.
 
@@ -47,24 +58,46 @@ async def claim(
     """
     name = topic_name(settings, topic)
     doing = f"claim of {name}[{partition}]"
-    transactional_id = f"{settings.prefix}cordboard.{topic.value}.{partition}"
     entry = claim_entry(partition, owner, member, time.time_ns() // 1_000_000)
     try:
         async with within(settings.times.claim_s, doing):
-            producer = await start_fenced(settings, transactional_id)
-            try:
-                token = await _send(producer, name, partition, _batches(producer, (entry,))[0])
-            except BaseException:
-                await stop_producer(producer, settings.times.close_s)
-                raise
+            epoch = await raise_epoch(settings, f"{settings.prefix}cordboard.{topic.value}.{partition}")
+            writer = _Writer(producer, name, partition, epoch)
+            token = await writer.write((entry,))
     except LogUnavailableError as error:
         if isinstance(error.__cause__, FENCED_ERRORS):
             raise FencedError(f"{doing}: somebody else claimed at the same time") from error
+        producer.note(error)
         raise
     if token < 0:  # acknowledged as a repeat: it is in the log, but where is not known
-        await stop_producer(producer, settings.times.close_s)
         raise LogUnavailableError(f"{doing}: acknowledged without an offset")
-    return KafkaFenced(settings, topic, partition, producer, token=token, member=member, stand_downs=stand_downs)
+    return KafkaFenced(settings, topic, writer, token=token, member=member, stand_downs=stand_downs)
+
+
+class _Writer:
+    """Appends to one partition with one epoch, and numbers its records."""
+
+    def __init__(self, producer: SharedProducer, name: str, partition: int, epoch: Epoch) -> None:
+        self.name = name
+        self.partition = partition
+        self._producer = producer
+        self._epoch = epoch
+        self._sequence = 0
+
+    async def write(self, entries: Sequence[Entry]) -> int:
+        """The offset of the first record. Once it has failed, nothing more may be written with this epoch."""
+        producer = await self._producer.connected()
+        offsets = []
+        for batch in _batches(producer, entries):
+            set_producer_state(batch, self._epoch, self._sequence)
+            offsets.append(await send_batch(producer, batch, self.name, self.partition))
+            self._sequence = (self._sequence + batch.record_count()) & _MAX_SEQUENCE
+        self._producer.note(None)
+        return offsets[0] if offsets else -1
+
+    def failed(self, error: LogError) -> None:
+        """Have the producer know that it may be its fault."""
+        self._producer.note(error)
 
 
 class KafkaFenced:
@@ -74,8 +107,7 @@ class KafkaFenced:
         self,
         settings: KafkaSettings,
         topic: Topic,
-        partition: int,
-        producer: AIOKafkaProducer,
+        writer: _Writer,
         *,
         token: int,
         member: Member | None,
@@ -83,13 +115,12 @@ class KafkaFenced:
     ) -> None:
         self._settings = settings
         self._topic = topic
-        self._partition = partition
-        self._producer = producer
+        self._partition = writer.partition
+        self._writer = writer
         self._token = token
         self._member = member
         self._stand_downs = stand_downs
-        self._name = topic_name(settings, topic)
-        self._doing = f"append to {self._name}[{partition}]"
+        self._doing = f"append to {writer.name}[{writer.partition}]"
         self._dead: AppendFailedError | None = None
         self._order = asyncio.Lock()
         self.is_closed = False
@@ -101,7 +132,7 @@ class KafkaFenced:
 
     async def replay(self) -> AsyncIterator[Sequence[Record]]:
         """See `FencedPartition`."""
-        doing = f"replay of {self._name}[{self._partition}]"
+        doing = f"replay of {self._writer.name}[{self._partition}]"
         consumer = make_reader(self._settings)
         where = place(self._settings, self._topic, self._partition)
         try:
@@ -124,13 +155,14 @@ class KafkaFenced:
                 raise self._dead
             try:
                 async with asyncio.timeout(self._settings.times.append_s):
-                    for batch in _batches(self._producer, entries):
-                        await _send(self._producer, self._name, self._partition, batch)
+                    await self._writer.write(entries)
             except FENCED_ERRORS as error:
                 self._dead = FencedError(f"{self._doing}: claimed by another owner ({error!r})")
                 raise self._dead from error
-            except KAFKA_ERRORS as error:
-                self._dead = AppendFailedError(str(explain(error, self._doing)))
+            except (*KAFKA_ERRORS, LogUnavailableError) as error:
+                unavailable = explain(error, self._doing)
+                self._writer.failed(unavailable)
+                self._dead = AppendFailedError(str(unavailable))
                 raise self._dead from error
             except asyncio.CancelledError:
                 self._dead = AppendFailedError(f"{self._doing}: cancelled half-way")
@@ -140,7 +172,6 @@ class KafkaFenced:
         """See `FencedPartition`."""
         self.is_closed = True
         self._dead = self._dead or AppendFailedError(f"{self._doing}: the writer is closed")
-        await stop_producer(self._producer, self._settings.times.close_s)
 
     async def _read(self, consumer: AIOKafkaConsumer, doing: str) -> list[Record] | None:
         """The next records before the claim; None when there are no more. Raises when nothing moves."""
@@ -165,9 +196,3 @@ def _batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[Batch
         fill(batch, entry.key, entry.value, entry.headers, at_ms)
         batches.append(batch)
     return batches
-
-
-async def _send(producer: AIOKafkaProducer, name: str, partition: int, batch: BatchBuilder) -> int:
-    """Send one batch and return the offset of its first record."""
-    acknowledged = await (await producer.send_batch(batch, name, partition=partition))
-    return int(acknowledged.offset)

@@ -9,31 +9,17 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.kafka_client import (
-    KAFKA_ERRORS,
-    explain,
-    explained,
-    fill,
-    is_dead,
-    make_publisher,
-    retry_delays,
-    stop_producer,
-    topic_name,
-)
+from cordboard.log.kafka_client import explained, fill, send_batch, topic_name
+from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry
 from cordboard.log.room import Room
 from schemas.topics import Topic
 
 _MAX_WAITING = 20_000
-_FAILURES_UNTIL_NEW = 3
-
-_log = structlog.get_logger(__name__)
 
 
 class _Call:
@@ -70,20 +56,14 @@ class _Lane:
 
 
 class Publisher:
-    """Publishes for the whole process. Starts with the first record and finds its way back when Kafka does."""
+    """Publishes for the whole process. While Kafka is known to be away `publish` fails at once."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self.trouble: str | None = None
-        """Why nothing can be published now; `publish` then fails at once instead of after its deadline."""
+    def __init__(self, settings: KafkaSettings, producer: SharedProducer) -> None:
         self._settings = settings
+        self._producer = producer
         self._lanes: dict[tuple[Topic, int], _Lane] = {}
         self._turn: list[_Lane] = []
         self._room = Room(_MAX_WAITING, "kafka")
-        self._producer: AIOKafkaProducer | None = None
-        self._ready = asyncio.Event()
-        self._broken = asyncio.Event()
-        self._failures = 0
-        self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
@@ -92,8 +72,6 @@ class Publisher:
         if not entries:
             return
         loop = asyncio.get_running_loop()
-        if self._task is None:
-            self._task = asyncio.create_task(self._serve(), name="kafka-publisher")
         limit_s = self._settings.times.publish_s
         await self._room.take(len(entries), limit_s)
         call = _Call(loop.create_future(), len(entries), loop.time() + limit_s)
@@ -107,11 +85,6 @@ class Publisher:
                 self._turn.append(lane)
         await call.future
 
-    async def start(self) -> None:
-        """Begin to connect, so that the first record does not wait for it."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._serve(), name="kafka-publisher")
-
     async def close(self) -> None:
         """Send what waits, within bounds; fail the rest."""
         if self._closed:
@@ -122,10 +95,7 @@ class Publisher:
             _, late = await asyncio.wait(sending, timeout=self._settings.times.close_s)
             for task in late:
                 task.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-        self._fail_waiting(LogUnavailableError("kafka: closed before it could be sent"))
+        self.fail_waiting(LogUnavailableError("kafka: closed before it could be sent"))
 
     def _lane(self, topic: Topic, partition: int) -> _Lane:
         lane = self._lanes.get((topic, partition))
@@ -136,8 +106,8 @@ class Publisher:
     def _require_open(self) -> None:
         if self._closed:
             raise LogUnavailableError("kafka: closed")
-        if self.trouble is not None:
-            raise LogUnavailableError(self.trouble)
+        if self._producer.trouble is not None:
+            raise LogUnavailableError(self._producer.trouble)
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, []
@@ -160,13 +130,10 @@ class Publisher:
         try:
             with explained(doing):
                 async with asyncio.timeout_at(deadline):
-                    await self._ready.wait()
-                    if self._producer is None:
-                        raise LogUnavailableError(f"{doing}: {self.trouble or 'not connected'}")
-                    batch = self._producer.create_batch()
+                    producer = await self._producer.connected()
+                    batch = producer.create_batch()
                     calls.extend(_take(lane, batch))
-                    sent = await self._producer.send_batch(batch, lane.name, partition=lane.partition)
-                    await sent
+                    await send_batch(producer, batch, lane.name, lane.partition)
         except LogError as failed:
             error = failed
             if not calls:
@@ -179,51 +146,10 @@ class Publisher:
             for call in calls:
                 call.entry_done(error)
             self._room.leave(len(calls))
-        self._note(error)
+        self._producer.note(error)
 
-    def _note(self, error: LogError | None) -> None:
-        """Count failures in a row: after a few the producer is made anew, with a pause (T17)."""
-        if not isinstance(error, LogUnavailableError):
-            self._failures = 0
-            return
-        self._failures += 1
-        if self._failures >= _FAILURES_UNTIL_NEW or self._producer is None or is_dead(self._producer):
-            self._broken.set()
-
-    async def _serve(self) -> None:
-        """Keep one producer at work for as long as we are open."""
-        delays = retry_delays(self._settings)
-        try:
-            while True:
-                producer = make_publisher(self._settings)
-                try:
-                    async with asyncio.timeout(self._settings.times.connect_s):
-                        await producer.start()
-                    self._begin(producer)
-                    delays = retry_delays(self._settings)
-                    await self._broken.wait()
-                    _log.warning("kafka.producer_replaced", failures=self._failures)
-                except KAFKA_ERRORS as error:
-                    self.trouble = str(explain(error, "kafka: cannot connect"))
-                    self._fail_waiting(LogUnavailableError(self.trouble))
-                    _log.warning("kafka.unreachable", reason=self.trouble)
-                finally:
-                    self._end()
-                    await stop_producer(producer, self._settings.times.close_s)
-                await asyncio.sleep(next(delays))
-        finally:
-            self._end()
-
-    def _begin(self, producer: AIOKafkaProducer) -> None:
-        self._producer, self.trouble, self._failures = producer, None, 0
-        self._broken.clear()
-        self._ready.set()
-
-    def _end(self) -> None:
-        self._producer = None
-        self._ready.clear()
-
-    def _fail_waiting(self, error: LogError) -> None:
+    def fail_waiting(self, error: LogError) -> None:
+        """Whatever has not been sent is not going to be."""
         for lane in self._lanes.values():
             calls = [call for _, call in lane.waiting]
             lane.waiting.clear()

@@ -22,7 +22,7 @@ from aiokafka.producer.transaction_manager import TransactionManager
 
 from cordboard.errors import LogError, LogUnavailableError, SettingsError
 from cordboard.log import kafka_client
-from cordboard.log.kafka_client import explain, make_member, make_publisher, retry_delays
+from cordboard.log.kafka_client import explain, make_member, make_producer, retry_delays
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings, SecurityMode
 from cordboard.log.kafka_topics import compare
 from cordboard.log.open import open_log
@@ -63,7 +63,7 @@ async def test_private_attributes_are_where_we_take_them() -> None:
 
 async def test_t2_t5_publishers_are_plain_and_quick_to_retry() -> None:
     """Publishing is not idempotent, waits for all replicas, and retries soon (T2, T3, T5)."""
-    producer = make_publisher(_SETTINGS)
+    producer = make_producer(_SETTINGS)
     assert vars(producer)["_txn_manager"] is None
     assert producer._sender._acks == -1  # noqa: SLF001
     assert producer._sender._retry_backoff == 0.05  # noqa: SLF001
