@@ -21,6 +21,7 @@ from cordboard.log.kafka_client import (
     explain,
     fill,
     make_reader,
+    new_batch,
     place,
     raise_epoch,
     send_batch,
@@ -192,7 +193,7 @@ def _batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[Batch
     for entry in entries:
         if batches and fill(batches[-1], entry.key, entry.value, entry.headers, at_ms):
             continue
-        batch = producer.create_batch()
+        batch = new_batch(producer, entries)
         fill(batch, entry.key, entry.value, entry.headers, at_ms)
         batches.append(batch)
     return batches

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.kafka_client import explained, fill, send_batch, topic_name
+from cordboard.log.kafka_client import explained, fill, new_batch, send_batch, topic_name
 from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry
@@ -131,7 +131,7 @@ class Publisher:
             with explained(doing):
                 async with asyncio.timeout_at(deadline):
                     producer = await self._producer.connected()
-                    batch = producer.create_batch()
+                    batch = new_batch(producer, (entry for entry, _ in lane.waiting))
                     calls.extend(_take(lane, batch))
                     await send_batch(producer, batch, lane.name, lane.partition)
         except LogError as failed:
