@@ -19,19 +19,14 @@ from cordboard.log.kafka_client import (
     KAFKA_ERRORS,
     Epoch,
     explain,
-    fill,
     make_reader,
-    new_batch,
-    place,
     raise_epoch,
-    send_batch,
-    set_producer_state,
     stop_consumer,
-    to_record,
     topic_name,
     within,
 )
 from cordboard.log.kafka_producer import SharedProducer
+from cordboard.log.kafka_records import fill, new_batch, place, send_batch, set_producer_state, to_record
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry, Member, Record
 from schemas.topics import Topic

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.kafka_client import explained, fill, new_batch, send_batch, topic_name
+from cordboard.log.kafka_client import explained, topic_name
 from cordboard.log.kafka_producer import SharedProducer
+from cordboard.log.kafka_records import fill, new_batch, send_batch
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry
 from cordboard.log.room import Room

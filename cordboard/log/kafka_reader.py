@@ -14,15 +14,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OffsetOutOfRangeError
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.kafka_client import (
-    count_partitions,
-    make_reader,
-    place,
-    stop_consumer,
-    to_record,
-    topic_name,
-    within,
-)
+from cordboard.log.kafka_client import count_partitions, make_reader, stop_consumer, topic_name, within
+from cordboard.log.kafka_records import place, to_record
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Bounds, PositionLostError, Record
 from schemas.topics import Topic

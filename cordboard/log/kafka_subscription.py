@@ -21,16 +21,15 @@ from cordboard.log.kafka_client import (
     is_rejoining,
     make_member,
     on_heartbeat,
-    place,
     remember_generation,
     request_rejoin,
     retry_delays,
     stop_consumer,
-    to_record,
     topic_name,
     within,
 )
 from cordboard.log.kafka_reader import Asker, require_partitions
+from cordboard.log.kafka_records import place, to_record
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.local_reading import require_sought
 from cordboard.log.port import AssignmentListener, Member, PositionLostError, Record

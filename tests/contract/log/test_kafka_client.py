@@ -17,16 +17,18 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from cordboard.errors import LogError, LogUnavailableError, SettingsError
 from cordboard.log import kafka_client
 from cordboard.log.kafka_client import explain, make_member, make_producer, retry_delays
+from cordboard.log.kafka_records import fill, new_batch
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings, SecurityMode
 from cordboard.log.kafka_topics import compare
 from cordboard.log.open import open_log
-from cordboard.log.port import MAX_RECORD_BYTES, RecordTooLargeError
+from cordboard.log.port import MAX_RECORD_BYTES, Entry, RecordTooLargeError
 from kafka_broker import KafkaBroker
 from schemas.topics import POLICIES, Topic
 
@@ -45,7 +47,8 @@ def test_the_c_extension_is_there() -> None:
 
 async def test_private_attributes_are_where_we_take_them() -> None:
     """Everything private that `kafka_client` uses exists under its name."""
-    assert "transactional_id" in vars(TransactionManager("x", 1000))
+    assert {"_pid_and_epoch"} <= vars(TransactionManager("x", 1000)).keys()
+    assert callable(BatchBuilder._set_producer_state)  # noqa: SLF001
     assert "_message_accumulator" in inspect.getsource(AIOKafkaProducer.__init__)
     assert "_txn_manager" in inspect.getsource(AIOKafkaProducer.__init__)
     assert "_sender" in inspect.getsource(AIOKafkaProducer.__init__)
@@ -67,6 +70,17 @@ async def test_t2_t5_publishers_are_plain_and_quick_to_retry() -> None:
     assert vars(producer)["_txn_manager"] is None
     assert producer._sender._acks == -1  # noqa: SLF001
     assert producer._sender._retry_backoff == 0.05  # noqa: SLF001
+    await producer.stop()
+
+
+async def test_only_batches_that_gain_by_it_are_compressed() -> None:
+    """Single records leave as they are; what is large or gathered is compressed. Both say so in their header."""
+    producer = make_producer(_SETTINGS)
+    for size, compression in ((100, 0), (8192, 4)):
+        entry = Entry(0, b"CA1", b"x" * size)
+        batch = new_batch(producer, [entry])
+        assert fill(batch, entry.key, entry.value, (), at_ms=0)
+        assert DefaultRecordBatch(bytearray(batch._build())).compression_type == compression  # noqa: SLF001
     await producer.stop()
 
 
