@@ -1,7 +1,8 @@
 """The door to aiokafka: making clients, ending them within bounds, and the private attributes that we rely on.
 
 aiokafka speaks old dialects and waits for ever in places (reliability.md 1.2 to 1.4); the rest of the adapter sees none
-of that (batches and records: `kafka_records.py`). What is private here and there is pinned by `tests/contract/log/test_kafka_client.py`.
+of that. Batches and records: `kafka_records.py`. What is private in either file is pinned by
+`tests/contract/log/test_kafka_client.py`.
 """
 
 import asyncio
