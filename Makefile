@@ -10,7 +10,7 @@ DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
-.PHONY: help install run test check format fast simulate bench schemas flows lock clean
+.PHONY: help install run test check format fast simulate fuzz bench schemas flows lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ SEEDS ?= 0-2000
 
 simulate: $(DEV) ## run the whole system on simulated time, log, network and Twilio: make simulate SEEDS=0-100000, or SEEDS=17
 	PYTHONPATH=.:tests/support $(BIN)/python -m simulation $(SEEDS)
+
+CASES ?= 0-1000000
+
+fuzz: $(DEV) ## damaged input of every kind: make fuzz CASES=1000000, a range, or one case such as CASES=forms:17
+	PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing $(CASES)
 
 bench: $(DEV) ## measure on this machine; one part alone: make bench PARTS=ingress
 	for part in $(PARTS); do echo "== $$part"; PYTHONPATH=tests/support $(BIN)/python -m benchmarks.$$part.run; done

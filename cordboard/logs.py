@@ -37,3 +37,20 @@ def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> No
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    libraries = logging.getLogger()
+    libraries.handlers = [_Libraries()]
+    libraries.setLevel(logging.WARNING)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, as one event: numbers masked, and of an exception its type alone.
+
+    Without it Python prints their warnings as they are, and aiohttp's quote the request that it could not parse.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it as we tell our own."""
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        structlog.get_logger("library").log(
+            record.levelno, "library.message", library=record.name, text=masked(record.getMessage()), error=error
+        )

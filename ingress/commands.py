@@ -32,6 +32,7 @@ _TEXTS = {
     "encoding": "the body is packed: send it without Content-Encoding",
     "size": f"the body is too large: expected at most {MAX_BODY_BYTES} bytes",
     "slow_body": f"the body did not come within {_BODY_TIMEOUT_S:g} s",
+    "gone": "the connection was lost before the body had come",
 }
 
 

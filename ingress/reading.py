@@ -64,7 +64,7 @@ async def read_request(request: web.BaseRequest, timeout_s: float) -> Incoming:
 
 
 async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
-    """At most `MAX_BODY_BYTES`. Raises `RefusedError` (`encoding`, `size`, `slow_body`)."""
+    """At most `MAX_BODY_BYTES`. Raises `RefusedError` (`encoding`, `size`, `slow_body`, `gone`)."""
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise RefusedError(415, "encoding")
     try:
@@ -78,6 +78,8 @@ async def read_body(request: web.BaseRequest, timeout_s: float) -> bytes:
         raise RefusedError(413, "size") from error
     except TimeoutError as error:
         raise RefusedError(408, "slow_body") from error
+    except ConnectionResetError as error:
+        raise RefusedError(400, "gone") from error
 
 
 def _bounded(body: bytes) -> bytes:

@@ -22,6 +22,7 @@ _ORDER = (
     "unit",
     "emulator",
     "contract",
+    "fuzzing",
     "replay",
     "repo",
     "readme",

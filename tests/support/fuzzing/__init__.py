@@ -1,0 +1,1 @@
+"""Hostile input, made from good input by damaging it: `make fuzz`. Each case has a name, and can be repeated."""
