@@ -6,8 +6,12 @@ No phone number, token or audio URL in clear: bind ids, never addresses. `masked
 import logging
 import re
 import sys
+import traceback
+from typing import Any, TextIO
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import ExcInfo
 
 _DIGITS = re.compile(r"\+?\d{5,}")
 
@@ -19,38 +23,43 @@ def masked(address: str | None) -> str | None:
     return _DIGITS.sub(lambda m: "*" * (len(m.group()) - 2) + m.group()[-2:], address)
 
 
+class _MaskedTraces(ExceptionDictTransformer):
+    """Traces as structlog's, without local variables (forms, tokens) and with the numbers in error texts masked."""
+
+    def __init__(self) -> None:
+        super().__init__(show_locals=False)
+
+    def __call__(self, exc_info: ExcInfo) -> list[dict[str, Any]]:
+        """The exception and its causes."""
+        traces = super().__call__(exc_info)
+        return [{**trace, "exc_value": masked(trace["exc_value"])} for trace in traces]
+
+
+_TRACES = structlog.processors.ExceptionRenderer(_MaskedTraces())
+
+
+def _write_trace(target: TextIO, exc_info: ExcInfo) -> None:
+    """As `_MaskedTraces`, for a terminal."""
+    target.write("\n" + (masked("".join(traceback.format_exception(*exc_info))) or ""))
+
+
 def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> None:
     """Set up structlog for the process. `json=None`: JSON unless stderr is a terminal."""
     as_json = not sys.stderr.isatty() if json is None else json
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=_write_trace)
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if as_json else structlog.processors.StackInfoRenderer(),
+            _TRACES if as_json else structlog.processors.StackInfoRenderer(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    libraries = logging.getLogger()
-    libraries.handlers = [_Libraries()]
-    libraries.setLevel(logging.WARNING)
-
-
-class _Libraries(logging.Handler):
-    """What libraries log, as one event: numbers masked, and of an exception its type alone.
-
-    Without it Python prints their warnings as they are, and aiohttp's quote the request that it could not parse.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell it as we tell our own."""
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        structlog.get_logger("library").log(
-            record.levelno, "library.message", library=record.name, text=masked(record.getMessage()), error=error
-        )

@@ -54,16 +54,19 @@ class KafkaBroker:
         quorum: Quorum | None = None,
         node_id: int = 1,
         settings: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
         version: str = KAFKA_VERSION,
     ) -> None:
         """Prepare a broker that keeps everything under `data_dir`; `settings` replace lines of server.properties.
 
+        `scram_users` are passwords by name, known from the first start on.
         Without a `quorum` it is a cluster of its own. Nothing is fetched or started yet.
         """
         self._quorum = quorum or Quorum.of(1)
         self._node = next(node for node in self._quorum.nodes if node.node_id == node_id)
         self._home = data_dir
         self._settings = dict(settings or {})
+        self._scram_users = dict(scram_users or {})
         self._version = version
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -198,6 +201,8 @@ class KafkaBroker:
         self._home.mkdir(parents=True, exist_ok=True)
         self._properties.write_text(server_properties(self._quorum, self._node, log_dir, self._settings))
         arguments = ["format", "--cluster-id", self._quorum.cluster_id, "--config", str(self._properties)]
+        for name, password in self._scram_users.items():
+            arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         command = self._java("-XX:TieredStopAtLevel=1", main="kafka.tools.StorageTool", arguments=arguments)
         done = subprocess.run(command, capture_output=True, text=True, timeout=_START_TIMEOUT_S, check=False)
         if done.returncode != 0:

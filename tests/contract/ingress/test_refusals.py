@@ -6,6 +6,7 @@ import json
 import msgspec
 import pytest
 
+from cordboard import metrics
 from cordboard.log.memory import MemoryLog
 from ingress.app import IngressConfig
 from signing_twilio import STATUS, VOICE, Inboxes, Twilio, calling
@@ -108,3 +109,21 @@ async def test_others_cannot_use_up_twilios_room(config: IngressConfig, log: Mem
         assert (await twilio.post("/v1/voice/status", STATUS)).status == 204
         for writer in stalled:
             writer.close()
+
+
+def _gone() -> float:
+    return float(metrics.WEBHOOKS_REFUSED.labels("gone")._value.get())  # noqa: SLF001 - the library offers no other way
+
+
+async def test_whoever_hangs_up_in_the_middle_is_counted(config: IngressConfig, log: MemoryLog) -> None:
+    """A connection that is lost before the body has come is a refusal like others, and no error of ours."""
+    before = _gone()
+    patient = msgspec.structs.replace(config, body_timeout_s=30.0)
+    async with calling(patient, log) as twilio:
+        _, writer = await asyncio.open_connection("127.0.0.1", twilio.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nX-Twilio-Signature: x\r\nContent-Length: 9\r\n\r\na")
+        await writer.drain()
+        writer.close()
+        while _gone() == before:
+            await asyncio.sleep(0.01)
+    assert _gone() == before + 1

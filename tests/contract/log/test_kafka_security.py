@@ -43,17 +43,21 @@ def secured(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     node = quorum.nodes[0]
     tls, sasl = free_ports(2)
     public = f"PLAINTEXT://127.0.0.1:{node.port},TLS://127.0.0.1:{tls},SASL://127.0.0.1:{sasl}"
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    modules = "org.apache.kafka.common.security"
     settings = {
         "listeners": f"{public},CONTROLLER://127.0.0.1:{node.controller_port}",
         "advertised.listeners": public,
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_SSL",
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(certificate),
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.sasl.plain.sasl.jaas.config": f'{login} required user_cordboard="geheim";',
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        "listener.name.sasl.plain.sasl.jaas.config": (
+            f'{modules}.plain.PlainLoginModule required user_cordboard="geheim";'
+        ),
+        "listener.name.sasl.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
     }
-    with KafkaBroker(folder / "broker", quorum=quorum, settings=settings):
+    users = {"cordboard": "geheim"}
+    with KafkaBroker(folder / "broker", quorum=quorum, settings=settings, scram_users=users):
         yield Secured(tls=f"127.0.0.1:{tls}", sasl=f"127.0.0.1:{sasl}", authority=folder / "server.crt")
 
 
@@ -94,12 +98,13 @@ async def test_everything_works_over_tls(secured: Secured, topic_prefix: str) ->
     await log.aclose()
 
 
-async def test_everything_works_over_sasl(secured: Secured, topic_prefix: str) -> None:
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_everything_works_over_sasl(secured: Secured, topic_prefix: str, mechanism: str) -> None:
     """With user and password, the whole adapter works over TLS with SASL."""
     security = KafkaSecurity(
         mode=SecurityMode.SASL_TLS,
         tls_ca=secured.authority,
-        sasl_mechanism="PLAIN",
+        sasl_mechanism=mechanism,
         sasl_username="cordboard",
         sasl_password="geheim",
     )
@@ -116,12 +121,13 @@ async def test_an_unknown_authority_is_not_trusted(secured: Secured, topic_prefi
     await log.aclose()
 
 
-async def test_a_wrong_password_is_not_let_in(secured: Secured, topic_prefix: str) -> None:
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_a_wrong_password_is_not_let_in(secured: Secured, topic_prefix: str, mechanism: str) -> None:
     """A wrong password ends in an error that does not contain it."""
     security = KafkaSecurity(
         mode=SecurityMode.SASL_TLS,
         tls_ca=secured.authority,
-        sasl_mechanism="PLAIN",
+        sasl_mechanism=mechanism,
         sasl_username="cordboard",
         sasl_password="verraten",
     )
