@@ -10,7 +10,7 @@ DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
-.PHONY: help install run test check format fast simulate fuzz bench schemas flows lock clean
+.PHONY: help install run test check format fast simulate fuzz audit bench schemas flows lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ CASES ?= 0-1000000
 
 fuzz: $(DEV) ## damaged input of every kind: make fuzz CASES=1000000, a range, or one case such as CASES=forms:17
 	PYTHONPATH=.:tests/support $(BIN)/python -m fuzzing $(CASES)
+
+audit: $(DEV) ## ask the public advisory databases about every locked version; needs the internet
+	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt
 
 bench: $(DEV) ## measure on this machine; one part alone: make bench PARTS=ingress
 	for part in $(PARTS); do echo "== $$part"; PYTHONPATH=tests/support $(BIN)/python -m benchmarks.$$part.run; done
