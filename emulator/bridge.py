@@ -42,7 +42,8 @@ def end(world: World, bridge: Bridge) -> None:
 async def stay(world: World, bridge: Bridge, mine: Call) -> None:
     """Talk until the bridge or this call is over; who stops waiting, redirected or hung up, ends it for both."""
     try:
-        await world.until(lambda: bridge.ended_at is not None or not mine.live)
+        over = lambda: bridge.ended_at is not None or not mine.live  # noqa: E731 - one line is all it is
+        await world.until(over, bridge.one.sid, bridge.other.sid, mine.sid)
     finally:
         end(world, bridge)
 

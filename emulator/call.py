@@ -10,7 +10,6 @@ import structlog
 from emulator import conference, payloads, recording
 from emulator.entities import Call, CallStatus, Departure, Direction, ParticipantStatus
 from emulator.errors import Alert
-from emulator.people import Answer
 from emulator.switches import Counting
 from emulator.world import World, mask
 
@@ -72,22 +71,19 @@ def answer(world: World, call: Call) -> None:
 
 
 def _after_answer(world: World, call: Call) -> None:
-    person = world.people.at(call.to)
-    if person.hang_up_after_s is not None:
-        call.timers.append(world.clock.call_later(person.hang_up_after_s, lambda: hang_up(world, call)))
     if call.detection is not None and call.detection.asynchronous:
         world.start(_detect_and_tell(world, call), "machine-detection")
 
 
 async def detect(world: World, call: Call) -> None:
-    """Listen for a machine and set the call's verdict; takes as long as the person's ``detect_s``."""
-    person = world.people.at(call.to)
-    await world.clock.sleep(person.detect_s)
-    machine = person.answer is Answer.MACHINE
+    """Listen for a machine and set the call's verdict; takes ``detect_s``, or until the beep if that is waited for."""
+    person = call.person
     whole = call.detection is not None and call.detection.mode == "DetectMessageEnd"
-    verdict = ("machine_end_beep" if whole else "machine_start") if machine else "human"
+    takes_s = max(person.detect_s, person.beeps_after_s) if whole and person.machine else person.detect_s
+    await world.clock.sleep(takes_s)
+    verdict = ("machine_end_beep" if whole else "machine_start") if person.machine else "human"
     call.answered_by = person.answered_by or verdict
-    call.detected_after_ms = round(person.detect_s * 1000)
+    call.detected_after_ms = round(takes_s * 1000)
     world.tell("call.detected", call, answered_by=call.answered_by)
 
 

@@ -111,6 +111,11 @@ class Callbacks:
             log.debug("emulator.callback_delivered", kind=entry.kind, event_name=entry.event, resource=entry.resource)
 
     @property
+    def under_way(self) -> int:
+        """How many resources have a callback under way."""
+        return len(self._queues)
+
+    @property
     def waiting(self) -> int:
         """How many callbacks are queued behind those under way."""
         return sum(len(queue) for queue in self._queues.values())

@@ -1,14 +1,23 @@
 """The emulator's only source of time: wall clock and timers over the running event loop.
 
-Not a scheduler of its own: a virtual clock with the same four methods can take its place.
+Not a scheduler of its own: a virtual clock (``virtual.py``) with the same methods can take its place.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol, TypeVar
 
 ResultT = TypeVar("ResultT")
+_NOTHING = nullcontext()
+
+
+class Timer(Protocol):
+    """Something that is to happen, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it not happen; harmless when it has."""
 
 
 class Clock:
@@ -35,6 +44,13 @@ class Clock:
         """
         return await asyncio.wait_for(waiting, timeout_s)
 
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Run ``callback`` in ``delay_s`` seconds unless the handle is cancelled."""
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        """Run ``callback`` in ``delay_s`` seconds unless the timer is cancelled."""
         return asyncio.get_running_loop().call_later(delay_s, callback)
+
+    def contact(self) -> AbstractAsyncContextManager[None]:
+        """Bracket a request to a server outside: virtual time stands still meanwhile."""
+        return _NOTHING
+
+    def contacted(self) -> None:
+        """Note that somebody outside has asked for something, and may go on with it."""

@@ -3,7 +3,7 @@
 import msgspec
 
 from emulator.faults import Chaos
-from emulator.people import Person
+from emulator.people import Person, Share
 from emulator.switches import Switches
 from emulator.taskrouter.config import TaskRouterConfig
 
@@ -62,8 +62,12 @@ class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     applications: dict[str, ApplicationConfig] = {}
     taskrouter: TaskRouterConfig | None = None
     conversations: dict[str, ConversationConfig] = {}
+    twiml: dict[str, str] = {}
+    """TwiML Bins by name: ``https://handler.twilio.com/twiml/NAME`` is answered with them, here."""
     people: dict[str, Person] = {}
     default_person: Person = Person()
+    crowd: tuple[Share, ...] = ()
+    """Those who are dialled and not among ``people`` behave like these, by chance."""
     calls_per_second: float = 0.0
     seed: int | None = None
     chaos: Chaos | None = None

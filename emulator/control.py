@@ -32,6 +32,8 @@ class NewCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     to: str = ""
     application_sid: str = ""
     parameters: dict[str, str] = {}
+    person: Person | None = None
+    """Who calls; None: whoever is configured at ``from``."""
 
 
 class Digits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,12 +81,12 @@ async def place_call(request: web.Request) -> web.Response:
         application = world.applications.get(wish.application_sid)
         if application is None:
             return problem(404, f"no TwiML application {wish.application_sid}")
-        call = line.call_application(world, wish.from_, application, wish.to, wish.parameters)
+        call = line.call_application(world, wish.from_, application, wish.to, wish.parameters, wish.person)
     else:
         number = world.numbers.get(wish.to)
         if number is None:
             return problem(404, f"{wish.to} is not a number of this Twilio; configured: {sorted(world.numbers)}")
-        call = line.call_number(world, wish.from_, number)
+        call = line.call_number(world, wish.from_, number, wish.person)
     return as_json({"call_sid": call.sid}, 201)
 
 

@@ -8,6 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from emulator.clock import Timer
+from emulator.people import PATIENT, Person
+
 
 class CallStatus(StrEnum):
     """A call's status. ``initiated`` is said in callbacks only; REST shows ``queued`` for it."""
@@ -128,7 +131,7 @@ class Call:
     static_fields: dict[str, str] = field(default_factory=dict)
     participant: "Participant | None" = None
     script: "asyncio.Task[None] | None" = None
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
     pick_up: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     digits: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(128))
@@ -137,6 +140,8 @@ class Call:
     peer: "Call | None" = None
     """The other half of an ``app:`` participant; both end together."""
     record: "RecordingWish | None" = None
+    person: Person = PATIENT
+    """Who calls or is called."""
 
     @property
     def live(self) -> bool:

@@ -4,13 +4,14 @@ Used for callbacks and for documents alike; knows nothing of what is asked. Refe
 """
 
 import base64
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote_plus, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from emulator.errors import Alert, DocumentError
@@ -126,6 +127,7 @@ class Exchanger:
             ExchangeFailedError: no answer below 400 within the policy.
 
         """
+        begun, outcome = time.perf_counter(), "failed"
         try:
             url, credentials, fragment = split_url(entry.url)
             if entry.kind == CONVERSATION and not self._world.switches.u28_conversation_callbacks_retry:
@@ -133,11 +135,14 @@ class Exchanger:
             policy = parse_policy(fragment)
             policy = replace(policy, total_s=min(policy.total_s, limit_s))
             reply = await self._attempts(entry, account_sid, url, credentials, policy)
+            outcome = str(reply.status)
         except ExchangeFailedError as error:
             entry.error = error.detail
+            outcome = str(entry.status) if error.cause in {"4xx", "5xx"} else "failed"
             raise
         finally:
             entry.done_at = self._world.clock.now()
+            self._world.statistics.requested(entry.kind, outcome, time.perf_counter() - begun)
         return reply
 
     async def _attempts(
@@ -178,7 +183,10 @@ class Exchanger:
             return Reply(status, content_type, body, attempt.url)
         raise ExchangeFailedError("redirects", "more than 10 redirects")
 
-    async def _once(self, attempt: "_Attempt") -> "tuple[int, CIMultiDictProxy[str], bytes]":
+    async def _once(self, attempt: "_Attempt") -> tuple[int, Mapping[str, str], bytes]:
+        kept = self._world.bins.answer(attempt.url, attempt.entry.params)
+        if kept is not None:
+            return kept[0], {"Content-Type": "text/xml"}, kept[1]
         if self._session is None:
             raise ExchangeFailedError("url", "the emulator is not started")
         url, data, headers = self._signed(attempt)
@@ -189,9 +197,12 @@ class Exchanger:
         )
         target = URL(url, encoded=True)
         try:
-            async with self._session.request(
-                attempt.method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
-            ) as answer:
+            async with (
+                self._world.clock.contact(),
+                self._session.request(
+                    attempt.method, target, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                ) as answer,
+            ):
                 return answer.status, answer.headers, await _read(answer.content)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ExchangeFailedError("ct", f"cannot connect: {type(error).__name__}") from error

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -108,32 +108,63 @@ class EventBus:
 
     def __init__(self, bound: int) -> None:
         self.journal: Journal[Event] = Journal(bound)
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: dict[Subscriber, None] = {}  # in the order in which they came, which is that of telling them
+        self._listeners: list[Callable[[Event], None]] = []
+        self._watches: dict[str, dict[asyncio.Event, None]] = {}
         self._readers: set[asyncio.Task[object]] = set()
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call ``listener`` with every event from now on, before anybody else hears of it."""
+        self._listeners.append(listener)
 
     def publish(self, event: Event) -> None:
         """Record the event and offer it to all subscribers without waiting."""
         self.journal.add(event)
+        for listener in self._listeners:
+            listener(event)
+        self.nudge(event.call_sid)
         for subscriber in self._subscribers:
             try:
                 subscriber.queue.put_nowait(event)
             except asyncio.QueueFull:
                 subscriber.lost += 1
 
+    def nudge(self, call_sid: str) -> None:
+        """Let those who wait for something to happen to a call look again."""
+        for key in ("", call_sid) if call_sid else ("",):
+            for news in self._watches.get(key, ()):
+                news.set()
+
     @contextmanager
     def subscribe(self, *, stream: bool = True) -> Iterator[Subscriber]:
         """Receive events for the length of the ``with`` block; a ``stream`` is cut off when the bus closes."""
         subscriber = Subscriber()
         reader = asyncio.current_task() if stream else None
-        self._subscribers.add(subscriber)
+        self._subscribers[subscriber] = None
         if reader is not None:
             self._readers.add(reader)
         try:
             yield subscriber
         finally:
-            self._subscribers.discard(subscriber)
+            self._subscribers.pop(subscriber, None)
             if reader is not None:
                 self._readers.discard(reader)
+
+    @contextmanager
+    def watch(self, call_sids: tuple[str, ...] = ()) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever something has happened, to these calls if any are named."""
+        news = asyncio.Event()
+        keys = call_sids or ("",)
+        for key in keys:
+            self._watches.setdefault(key, {})[news] = None
+        try:
+            yield news
+        finally:
+            for key in keys:
+                watching = self._watches.get(key, {})
+                watching.pop(news, None)
+                if not watching:
+                    self._watches.pop(key, None)
 
     def close(self) -> None:
         """Cancel the tasks that read: a stream never ends by itself."""

@@ -14,7 +14,7 @@ from emulator import call as calls
 from emulator import conference
 from emulator.entities import Application, Call, CallStatus, Departure, Direction, Number, ParticipantStatus, Source
 from emulator.errors import RestError
-from emulator.people import Answer
+from emulator.people import Answer, Person
 from emulator.switches import Order
 from emulator.twiml import script
 from emulator.world import World, mask
@@ -26,10 +26,10 @@ RING_TIMEOUT_SIP = 487  # Twilio cancels the leg it has let ring
 # -- inbound ----------------------------------------------------------------------------------------------------------
 
 
-def call_number(world: World, from_: str, number: Number) -> Call:
+def call_number(world: World, from_: str, number: Number, person: Person | None = None) -> Call:
     """Let somebody call a number: its voice URL, or that of the TwiML application it points to."""
     application = world.applications.get(number.voice_application_sid)
-    call = _incoming(world, number.account_sid, from_, number.number)
+    call = _incoming(world, number.account_sid, from_, number.number, person)
     call.number_sid = number.sid
     call.progress = application.progress if application else number.progress
     if application:
@@ -38,11 +38,16 @@ def call_number(world: World, from_: str, number: Number) -> Call:
     return call
 
 
-def call_application(
-    world: World, from_: str, application: Application, to: str = "", custom: dict[str, str] | None = None
+def call_application(  # noqa: PLR0913, PLR0917 - what one says to place a call
+    world: World,
+    from_: str,
+    application: Application,
+    to: str = "",
+    custom: dict[str, str] | None = None,
+    person: Person | None = None,
 ) -> Call:
     """Let a browser (``client:…``) call a TwiML application with its custom parameters."""
-    call = _incoming(world, application.account_sid, from_, to or (custom or {}).get("To", ""))
+    call = _incoming(world, application.account_sid, from_, to or (custom or {}).get("To", ""), person)
     call.application_sid = application.sid
     call.progress = application.progress
     call.custom = {name: value for name, value in (custom or {}).items() if name != "To"}
@@ -50,7 +55,7 @@ def call_application(
     return call
 
 
-def _incoming(world: World, account_sid: str, from_: str, to: str) -> Call:
+def _incoming(world: World, account_sid: str, from_: str, to: str, person: Person | None = None) -> Call:
     now = world.clock.now()
     call = Call(
         sid=world.sids.new("CA"),
@@ -61,6 +66,7 @@ def _incoming(world: World, account_sid: str, from_: str, to: str) -> Call:
         created_at=now,
         updated_at=now,
         status=CallStatus.RINGING,
+        person=person or world.people.calling(from_),
     )
     world.add_call(call)
     return call
@@ -80,6 +86,7 @@ def dial(world: World, call: Call) -> None:
     """Put an outbound leg into the queue; calls per second are paced, not refused (twilio-facts.md 3.6)."""
     delay_s = _take_slot(world, call.account_sid)
     call.queue_time_ms = round(delay_s * 1000)
+    call.person = world.people.dialled(call.to)
     world.add_call(call)
     log.info("emulator.call_placed", call_sid=call.sid, to=mask(call.to), direction=call.direction.value)
     world.tell("call.queued", call, to=call.to, from_=call.from_)
@@ -122,7 +129,7 @@ async def _ring(world: World, call: Call) -> bool:
     _show(call, ParticipantStatus.CONNECTING)
     if call.to.startswith("app:"):
         return await _ring_application(world, call)
-    person = world.people.at(call.to)
+    person = call.person
     if person.answer in {Answer.BUSY, Answer.FAILS}:
         await world.clock.sleep(person.answer_after_s)
         busy = person.answer is Answer.BUSY
@@ -141,7 +148,7 @@ async def _ring(world: World, call: Call) -> bool:
     if await _picked_up(world, call, rings_s):
         return True
     if not patient and rings_s < limit_s:
-        if person.answer in {Answer.ANSWERS, Answer.MACHINE}:
+        if person.machine or person.answer is Answer.ANSWERS:
             return True
         if person.answer is Answer.REJECTS:
             calls.finish(world, call, CallStatus.BUSY, person.sip_code or 603)

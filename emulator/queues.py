@@ -115,6 +115,7 @@ class Queues:
         """End a member's wait; the first outcome counts."""
         member.outcome = member.outcome or outcome
         self.take(member)
+        self._world.events.nudge(member.call.sid)
 
     def connect(self, member: Member, agent: Call) -> Bridge:
         """Let a waiting member and an agent talk with each other."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from emulator import control, line
+from emulator import control, line, time_control
+from emulator.behaviour import Behaviours
 from emulator.callbacks import Callbacks
 from emulator.clock import Clock
 from emulator.config import EmulatorConfig
@@ -30,10 +31,12 @@ def create_app(config: EmulatorConfig, clock: Clock | None = None) -> web.Applic
     world.exchanger = Exchanger(world)
     world.callbacks = Callbacks(world)
     world.queues = Queues(world)
+    Behaviours(world)
     world.dial_leg, world.redirect_call = line.dial, line.redirect
     app[WORLD] = world
     routes.add(app)
     control.add(app)
+    time_control.add(app)
     app.cleanup_ctx.append(_life)
     app.on_shutdown.append(_end_streams)
     return app

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from emulator.bins import Bins
 from emulator.clock import Clock
 from emulator.config import ApplicationConfig, EmulatorConfig, NumberConfig
 from emulator.entities import Application, Call, Conference, ConferenceStatus, Number, Recording, Source, Subscription
@@ -18,6 +19,7 @@ from emulator.faults import Faults
 from emulator.journal import AlertEntry, Event, EventBus, Exchange, Journal, RestRequest
 from emulator.people import People
 from emulator.sids import Sids
+from emulator.statistics import Statistics
 from emulator.taskrouter.entities import Workspace
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ class World:
         self.switches = config.switches
         self.clock = clock or Clock()
         self.sids = Sids(config.seed)
-        self.people = People(config.people, config.default_person)
+        self.people = People(config.people, config.default_person, config.crowd, config.seed)
+        self.bins = Bins(config.twiml)
+        self.statistics = Statistics()
         self.tokens = {config.account_sid: config.auth_token, **config.subaccounts}
         self.calls: dict[str, Call] = {}
         self.conferences: dict[str, Conference] = {}
@@ -159,9 +163,11 @@ class World:
     def add_call(self, call: Call) -> None:
         """Make a call known."""
         self.calls[call.sid] = call
+        self.statistics.calls[f"{call.direction.value} begun"] += 1
 
     def retire_call(self, call: Call) -> None:
         """Keep a call that is over among the last ``history_size`` ones."""
+        self.statistics.calls[f"{call.direction.value} {call.status.value}"] += 1
         self._ended_calls.append(call.sid)
         if len(self._ended_calls) > self.config.history_size:
             gone = self._ended_calls.popleft()
@@ -226,11 +232,15 @@ class World:
             self.crashes += 1
             log.error("emulator.task_crashed", task=task.get_name(), exc_info=error)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition of the world holds; it is asked again whenever something has happened."""
-        with self.events.subscribe(stream=False) as reader:
+    async def until(self, condition: Callable[[], bool], *call_sids: str) -> None:
+        """Wait until a condition of the world holds; it is asked again whenever something has happened.
+
+        With ``call_sids`` only what happens to these calls is looked at: thousands may wait at the same time.
+        """
+        with self.events.watch(call_sids) as news:
             while not condition():
-                await reader.queue.get()
+                await news.wait()
+                news.clear()
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Run a coroutine beside everything else, to the end; nobody waits for it."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -26,7 +27,7 @@ async def front_door(request: web.Request, handler: Handler) -> web.StreamRespon
     if request.path.startswith(CONTROL):
         return await handler(request)
     world = request.app[WORLD]
-    begun = world.clock.monotonic()
+    begun, begun_real = world.clock.monotonic(), time.perf_counter()
     entry = world.rest.add(
         RestRequest(
             number=world.rest.total + 1,
@@ -44,11 +45,13 @@ async def front_door(request: web.Request, handler: Handler) -> web.StreamRespon
     finally:
         world.rest_in_flight -= 1
         entry.duration_s = world.clock.monotonic() - begun
+        world.clock.contacted()
     response.headers["Twilio-Request-Id"] = world.sids.new("RQ")
     response.headers["Twilio-Concurrent-Requests"] = str(world.rest_in_flight + 1)
     response.headers["Twilio-Request-Duration"] = f"{entry.duration_s:.3f}"
     response.headers["X-Home-Region"] = "us1"
     entry.status = response.status
+    world.statistics.asked(entry.method, entry.status, time.perf_counter() - begun_real)
     log.debug("emulator.rest", method=entry.method, path=entry.path, status=entry.status, code=entry.code)
     return response
 

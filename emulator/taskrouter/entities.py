@@ -5,6 +5,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from emulator.clock import Timer
+
 Attributes = dict[str, object]
 """JSON attributes of a task or worker."""
 MAX_EVENTS = 2_000
@@ -148,7 +150,7 @@ class Reservation:
     """Set when the reservation is no longer live."""
     status: ReservationStatus = ReservationStatus.PENDING
     version: int = 0
-    timer: asyncio.TimerHandle | None = None
+    timer: Timer | None = None
     acting: "asyncio.Task[None] | None" = None
     """The instruction under way."""
     worker_call_sid: str = ""
@@ -182,7 +184,7 @@ class Task:
     targets: list[Target] = field(default_factory=list)
     """The steps still to come; the first one is where the task is."""
     reservations: list[Reservation] = field(default_factory=list)
-    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    timers: dict[str, Timer] = field(default_factory=dict)
     rejections: int = 0
     version: int = 0
     deleted: bool = False

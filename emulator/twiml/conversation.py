@@ -90,7 +90,7 @@ async def _serve(world: World, call: Call, document: Document, session: Session)
     await asyncio.sleep(0)  # the teller listens before there is anything to tell
     world.dial_leg(world, child)
     world.start(prepare(world, document, leg), "called-party")
-    await world.until(lambda: leg.ready or not child.live)
+    await world.until(lambda: leg.ready or not child.live, child.sid)
     if not leg.ready:
         session.result = "dialed-call-incomplete"
         return

@@ -19,6 +19,7 @@ def action(document: Document, url: str, method: str, **fields: str) -> Source |
 async def gather(world: World, call: Call, document: Document, verb: Gather) -> Source | None:
     """Play the prompts until a digit comes, then collect."""
     drain(call)
+    world.tell("prompted", call, by="Gather")
     first: str | None = None
     if verb.prompts:
         prompts = world.spawn(_prompts(world, call, verb), "prompts")

@@ -87,7 +87,10 @@ async def _ring(
     for leg in group:
         world.dial_leg(world, leg.call)
         world.start(prepare(world, document, leg), "called-party")
-    await world.until(lambda: any(leg.ready for leg in group) or all(not leg.call.live for leg in group))
+    await world.until(
+        lambda: any(leg.ready for leg in group) or all(not leg.call.live for leg in group),
+        *[leg.call.sid for leg in group],
+    )
     attempt.winner = next((leg for leg in group if leg.ready), None)
     for leg in group:
         if leg is not attempt.winner:
@@ -96,7 +99,7 @@ async def _ring(
 
 async def prepare(world: World, document: Document, leg: Leg) -> None:
     """Wait for the answer, then let the called party hear its document; ``<Hangup/>`` there declines the call."""
-    await world.until(lambda: leg.call.answered_at is not None or not leg.call.live)
+    await world.until(lambda: leg.call.answered_at is not None or not leg.call.live, leg.call.sid)
     if not leg.call.live:
         return
     if leg.noun.url:

@@ -97,7 +97,7 @@ def _task(world: World, wait: _Wait, workspace: Workspace, workflow: Workflow) -
 
 async def _end(world: World, wait: _Wait, player: "asyncio.Task[None]") -> Source | None:
     member = wait.member
-    await world.until(lambda: member.bridge is not None or member.outcome is not None)
+    await world.until(lambda: member.bridge is not None or member.outcome is not None, wait.call.sid)
     player.cancel()
     if member.bridge is not None:
         await bridge.stay(world, member.bridge, wait.call)

@@ -125,6 +125,7 @@ async def _record(world: World, call: Call, document: Document, verb: Record) ->
         told = Subscription(document.absolute(verb.callback), verb.callback_method, verb.callback_events)
     taken = recording.start(world, RecordingWish("RecordVerb", track="inbound", callbacks=told), call=call)
     pressed = ""
+    world.tell("prompted", call, by="Record")
     try:
         pressed = await world.clock.within(key(call, verb.finish_on_key), verb.max_length_s)
     except TimeoutError:
