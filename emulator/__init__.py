@@ -10,10 +10,12 @@ from emulator.caller import interactive_call
 from emulator.config import ApplicationConfig, ConversationConfig, EmulatorConfig, NumberConfig
 from emulator.faults import Chaos
 from emulator.keys import stdin_keys
-from emulator.people import Answer, Person
-from emulator.server import Emulator, create_app, serve
+from emulator.people import Answer, Person, Share
+from emulator.player import play_scenario
+from emulator.server import Emulator, create_app, run_virtual, serve
 from emulator.switches import Switches
 from emulator.taskrouter.config import TaskRouterConfig, WorkerConfig
+from emulator.virtual import VirtualClock, VirtualLoop
 
 __all__ = [
     "Answer",
@@ -24,11 +26,16 @@ __all__ = [
     "EmulatorConfig",
     "NumberConfig",
     "Person",
+    "Share",
     "Switches",
     "TaskRouterConfig",
+    "VirtualClock",
+    "VirtualLoop",
     "WorkerConfig",
     "create_app",
     "interactive_call",
+    "play_scenario",
+    "run_virtual",
     "serve",
     "stdin_keys",
 ]

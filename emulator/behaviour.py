@@ -43,17 +43,17 @@ class Behaviours:
 
     def _forget(self, call_sid: str) -> None:
         """Nothing is to come in a call that has ended, or has not begun."""
-        self._prompts.pop(call_sid, None)
-        for timers in (self._patience, self._held):
-            timer = timers.pop(call_sid, None)
-            if timer is not None:
-                timer.cancel()
+        for kept in (self._prompts, self._patience, self._held):
+            kept.pop(call_sid, None)
 
-    def _later(self, delay_s: float, deed: Callable[[], None]) -> Timer:
-        return self._world.clock.call_later(delay_s, deed)
+    def _later(self, call: Call, delay_s: float, deed: Callable[[], None]) -> Timer:
+        """Set a timer that ends with the call."""
+        timer = self._world.clock.call_later(delay_s, deed)
+        call.timers.append(timer)
+        return timer
 
     def _hang_up_in(self, call: Call, delay_s: float) -> Timer:
-        return self._later(delay_s, lambda: calls.hang_up(self._world, call))
+        return self._later(call, delay_s, lambda: calls.hang_up(self._world, call))
 
     def _rings(self, call: Call, _: Event) -> None:
         if call.direction is Direction.INBOUND:
@@ -66,12 +66,12 @@ class Behaviours:
     def _answered(self, call: Call, _: Event) -> None:
         person = call.person
         if person.hang_up_after_s is not None:
-            call.timers.append(self._hang_up_in(call, person.hang_up_after_s))
+            self._hang_up_in(call, person.hang_up_after_s)
         if call.direction is Direction.INBOUND:
             return
         self._wait(call)
         if person.machine:
-            call.timers.append(self._later(person.beeps_after_s, lambda: self._world.tell("beep", call, to=call.to)))
+            self._later(call, person.beeps_after_s, lambda: self._world.tell("beep", call, to=call.to))
 
     def _hears(self, call: Call, event: Event) -> None:
         patience = self._patience.pop(call.sid, None) if event.data.get("people") else None
@@ -83,11 +83,11 @@ class Behaviours:
         if count < len(call.person.presses):
             self._prompts[call.sid] = count + 1
             keys = call.person.presses[count]
-            call.timers.append(self._later(call.person.press_after_s, lambda: _press(call, keys)))
+            self._later(call, call.person.press_after_s, lambda: _press(call, keys))
 
     def _session(self, call: Call, _: Event) -> None:
         if call.person.session_s is not None:
-            call.timers.append(self._later(call.person.session_s, call.session_over.set))
+            self._later(call, call.person.session_s, call.session_over.set)
 
     def _hold(self, call: Call, _: Event) -> None:
         if call.person.hang_up_held_after_s is not None:

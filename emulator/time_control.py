@@ -100,7 +100,8 @@ async def statistics(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     waiting = world.callbacks.waiting + world.callbacks.under_way
     live = sum(call.live for call in world.calls.values())
-    return as_json({"statistics": world.statistics, "live_calls": live, "callbacks_waiting": waiting})
+    found = {"statistics": world.statistics, "live_calls": live, "callbacks_waiting": waiting, "now": world.clock.now()}
+    return as_json(found)
 
 
 def add(app: web.Application) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator.scenario import ScenarioError, load, play_scenario
+from emulator.player import play_scenario
+from emulator.scenario import ScenarioError, load
 from emulator_bench import AGENT, CALLER, EVENTS, NUMBER, Bench
 from emulator_center import Center
 

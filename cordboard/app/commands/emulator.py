@@ -4,13 +4,14 @@ import asyncio
 import signal
 import sys
 import termios
+import time
 import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
+from cordboard.app.commands.emulator_files import load, scenario
 from cordboard.app.commands.services import run_to_end
 
 _BIND = "127.0.0.1:8090"
@@ -18,19 +19,21 @@ _BIND = "127.0.0.1:8090"
 
 @click.group(invoke_without_command=True, short_help="The local Twilio alone, and calls on it.")
 @click.option("--bind", default=_BIND, show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--virtual", is_flag=True, help="Time stands still until POST /_emulator/clock lets it pass.")
 @click.pass_context
-def emulator(ctx: click.Context, bind: str) -> None:
+def emulator(ctx: click.Context, *, bind: str, virtual: bool) -> None:
     """Run the local Twilio: REST API, TwiML, signed callbacks; account and number from the settings or made up.
 
     \b
     cordboard emulator
     cordboard emulator call --from +15550111 --to +15550100
-    cordboard emulator scenario busy-agent.toml
+    cordboard emulator scenario busy-agent.toml --virtual
+    cordboard emulator load busy-hour.toml
 
     Numbers lead to CORDBOARD_PUBLIC_URL. Nothing leaves this machine.
     """  # noqa: D301 click's mark
     if ctx.invoked_subcommand is None:
-        _serve(bind)
+        _serve(bind, virtual=virtual)
 
 
 @emulator.command("call")
@@ -65,20 +68,6 @@ def call(*, from_: str, to: str, application: str, for_s: float | None, url: str
         except (KeyboardInterrupt, asyncio.CancelledError):
             code = 0
     sys.exit(code)
-
-
-@emulator.command("scenario")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--emulator", "url", default=f"http://{_BIND}", show_default=True, metavar="URL", help="Which emulator.")
-def scenario(*, file: Path, url: str) -> None:
-    """Play a scenario: a TOML file of people, calls and expectations. Exit code 0: everything went as written.
-
-    \b
-    cordboard emulator scenario busy-agent.toml
-    """  # noqa: D301 click's mark
-    from emulator.scenario import play_scenario  # noqa: PLC0415 heavy
-
-    sys.exit(asyncio.run(play_scenario(url, file, out=click.echo)))
 
 
 def _say(line: str) -> None:
@@ -117,13 +106,17 @@ async def _keys() -> AsyncIterator[str]:
         loop.remove_reader(sys.stdin)
 
 
-def _serve(bind: str) -> None:
+emulator.add_command(scenario)
+emulator.add_command(load)
+
+
+def _serve(bind: str, *, virtual: bool) -> None:
     from cordboard.app import local_twilio  # noqa: PLC0415 heavy
     from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
     from cordboard.app.supervision import Supervisor, leaving_on_signals  # noqa: PLC0415 as above
     from cordboard.logs import configure_logs  # noqa: PLC0415 as above
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 as above
-    from emulator import serve  # noqa: PLC0415 as above
+    from emulator import VirtualClock, VirtualLoop, serve  # noqa: PLC0415 as above
 
     given = load_settings().settings
     settings = given
@@ -134,9 +127,11 @@ def _serve(bind: str) -> None:
 
     async def main() -> None:
         supervisor = Supervisor()
-        async with leaving_on_signals(supervisor), serve(local_twilio.emulator_config(settings, bind)) as running:
+        clock = VirtualClock(time.time()) if virtual else None
+        config = local_twilio.emulator_config(settings, bind)
+        async with leaving_on_signals(supervisor), serve(config, clock) as running:
             number = settings.twilio_number or local_twilio.NUMBER
             click.echo(f"The local Twilio listens on {running.url}; {number} leads to {settings.public_url}.")
             await supervisor.wait()
 
-    run_to_end(main)
+    run_to_end(main, VirtualLoop if virtual else None)

@@ -94,10 +94,12 @@ def _overrides(emulator_bind: str | None) -> "Overrides | None":
     return local_twilio.overrides(emulator_bind)
 
 
-def run_to_end(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine on uvloop where there is one."""
+def run_to_end(
+    main: Callable[[], Coroutine[Any, Any, None]], loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run a coroutine on the `loop` that is made, else on uvloop where there is one."""
     sys.setswitchinterval(_SWITCH_S)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop or _loop_factory()) as runner:
         runner.run(main())
 
 
