@@ -3,10 +3,13 @@
 The journals forget; these do not. Counts and buckets only grow, so that two readings subtract.
 """
 
-from collections import Counter
+from collections.abc import Hashable, Mapping
 from math import ceil, log
+from typing import TypeVar
 
 import msgspec
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 GROWTH = 1.05
 """Each bucket of latencies ends 5 % above the one before: percentiles are exact to that."""
@@ -28,18 +31,16 @@ class Tally(msgspec.Struct):
     """Requests of one kind with one outcome, and their latencies by bucket (real seconds, see ``upper_end_s``)."""
 
     count: int = 0
-    latencies: Counter[int] = msgspec.field(default_factory=Counter)
+    latencies: dict[int, int] = {}
 
     def add(self, seconds: float) -> None:
         """Count one request."""
         self.count += 1
-        self.latencies[bucket(seconds)] += 1
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.count + other.count, self.latencies + other.latencies)
+        number = bucket(seconds)
+        self.latencies[number] = self.latencies.get(number, 0) + 1
 
     def __sub__(self, other: "Tally") -> "Tally":
-        return Tally(self.count - other.count, self.latencies - other.latencies)
+        return Tally(self.count - other.count, since(self.latencies, other.latencies))
 
     def percentile_s(self, percent: float) -> float | None:
         """Return the latency that so many percent do not exceed, to 5 %; None without requests."""
@@ -54,10 +55,15 @@ class Tally(msgspec.Struct):
 class Statistics(msgspec.Struct):
     """The counts. Keys are ``direction status`` (``inbound begun``), ``kind outcome``, ``method status``."""
 
-    calls: Counter[str] = msgspec.field(default_factory=Counter)
+    calls: dict[str, int] = {}
     requests: dict[str, Tally] = msgspec.field(default_factory=dict)
     """Callbacks and documents that the emulator asked for; the outcome is an HTTP status or ``failed``."""
     rest: dict[str, Tally] = msgspec.field(default_factory=dict)
+
+    def called(self, direction: str, what: str) -> None:
+        """Count a call that has begun or has ended in a status."""
+        key = f"{direction} {what}"
+        self.calls[key] = self.calls.get(key, 0) + 1
 
     def requested(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a callback or a document with all its attempts."""
@@ -68,10 +74,15 @@ class Statistics(msgspec.Struct):
         _tally(self.rest, f"{method} {status}").add(seconds)
 
     def __sub__(self, other: "Statistics") -> "Statistics":
-        return Statistics(self.calls - other.calls, *(_less(getattr(self, name), getattr(other, name)) for name in _OF))
+        """Return what was counted since the ``other`` reading."""
+        return Statistics(
+            since(self.calls, other.calls), _less(self.requests, other.requests), _less(self.rest, other.rest)
+        )
 
 
-_OF = ("requests", "rest")
+def since(now: Mapping[KeyT, int], before: Mapping[KeyT, int]) -> dict[KeyT, int]:
+    """Return what was counted between two readings."""
+    return {key: count - before.get(key, 0) for key, count in now.items() if count > before.get(key, 0)}
 
 
 def _tally(tallies: dict[str, Tally], key: str) -> Tally:

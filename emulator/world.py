@@ -163,11 +163,11 @@ class World:
     def add_call(self, call: Call) -> None:
         """Make a call known."""
         self.calls[call.sid] = call
-        self.statistics.calls[f"{call.direction.value} begun"] += 1
+        self.statistics.called(call.direction.value, "begun")
 
     def retire_call(self, call: Call) -> None:
         """Keep a call that is over among the last ``history_size`` ones."""
-        self.statistics.calls[f"{call.direction.value} {call.status.value}"] += 1
+        self.statistics.called(call.direction.value, call.status.value)
         self._ended_calls.append(call.sid)
         if len(self._ended_calls) > self.config.history_size:
             gone = self._ended_calls.popleft()
