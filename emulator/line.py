@@ -38,7 +38,7 @@ def call_number(world: World, from_: str, number: Number, person: Person | None 
     return call
 
 
-def call_application(  # noqa: PLR0913, PLR0917 - what one says to place a call
+def call_application(
     world: World,
     from_: str,
     application: Application,

@@ -55,7 +55,7 @@ class Course:
 
 
 def plan(load: Load) -> Iterator[tuple[float, Share, str]]:
-    """Yield when each call is due (seconds from the beginning), who calls, and from where; the same for the same seed."""
+    """Yield when each call is due (seconds from the beginning), who calls, and from where; the same for one seed."""
     chance = random.Random(load.seed)  # noqa: S311 - chance for tests, repeatable by its seed
     due_s, first = 0.0, int(load.from_.removeprefix("+"))
     for number in range(load.calls):
@@ -95,7 +95,9 @@ class _Look:
 async def _look(desk: Desk) -> _Look:
     read = await desk.control("GET", "/statistics")
     return _Look(
-        msgspec.convert(read["statistics"], Statistics, strict=False), int(read["callbacks_waiting"]), float(read["now"])
+        msgspec.convert(read["statistics"], Statistics, strict=False),
+        int(read["callbacks_waiting"]),
+        float(read["now"]),
     )
 
 

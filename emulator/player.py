@@ -38,8 +38,6 @@ async def play_scenario(
     """
     try:
         scenario = load(file) if isinstance(file, Path) else file
-        if not scenario.step:
-            raise ScenarioError(f"{scenario.title!r} has no step to play")
         out(scenario.title)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -96,6 +94,8 @@ class Player:
             ScenarioError: a step did not go as written.
 
         """
+        if not scenario.step:
+            raise ScenarioError(f"{scenario.title!r} has no step to play")
         await set_up(self.desk, scenario)
         begun, began = time.perf_counter(), (await self.desk.control("GET", "/clock"))["now"]
         async with self.desk.session.get(f"{self.desk.base}/_emulator/events") as stream:

@@ -72,7 +72,7 @@ class Step(_Table, frozen=True, kw_only=True):
     """A URL to post ``json`` to. ``{name}`` here and in ``rest`` stands for that call's or conference's SID."""
     json: dict[str, Any] = {}
     status: int | None = None
-    """The HTTP status that ``rest`` and ``post`` must be answered with; none: 200 for ``post``, any 2xx for ``rest``."""
+    """The HTTP status that ``post`` and ``rest`` must be answered with; by default 200 and any 2xx."""
     fault: Fault | None = None
     pause_s: Seconds | None = None
     worker: WorkerStep | None = None

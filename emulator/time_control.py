@@ -1,4 +1,4 @@
-"""Control routes of time, of what people do by chance, and of what is counted: ``/_emulator/clock crowd twiml statistics``.
+"""Control routes of time, of TwiML Bins, of who is met by chance, and of what is counted.
 
 The other control routes are ``control.py``.
 """

@@ -161,7 +161,9 @@ class VirtualClock(Clock):
         """
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop):
-            raise RuntimeError("virtual time needs a loop of its own: asyncio.Runner(loop_factory=VirtualLoop)")
+            raise RuntimeError(  # noqa: TRY004 - the caller is wrong, not the type of something
+                "virtual time needs a loop of its own: asyncio.Runner(loop_factory=VirtualLoop)"
+            )
         while True:
             await self._free.wait()
             await loop.idle()

@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests/support python -m benchmarks.emulator.run [--calls 5000] [--requests 4000] [--rounds 3]
 
-The emulator is a process of its own; callers, the application that gets its callbacks, and the REST client are this one.
+The emulator is a process of its own; callers, REST client and the application that gets its callbacks are this one.
 CPU is the emulator's own, by getrusage, against an empty aiohttp server and client of the same run; rounds are
 interleaved and medians shown. A ceiling is what one core gives when it does nothing else.
 """
@@ -220,7 +220,11 @@ async def one_round(requests: int) -> Measured:
             room = next(room for room in await driver.rooms() if len(room.participants) == 2)  # noqa: PLR2004 - a talk
             one = f"/Conferences/{room.conference_sid}/Participants/{room.participants[0].call_sid}.json"
             figures = []
-            for asked, method, form in ((driver, "POST", {"Muted": "false"}), (driver, "GET", None), (bare, "GET", None)):
+            for asked, method, form in (
+                (driver, "POST", {"Muted": "false"}),
+                (driver, "GET", None),
+                (bare, "GET", None),
+            ):
                 await asked.spread(_WARM_UP, one, method, form)
                 who = empty if asked is bare else emulator
                 before = who.used().cpu_s
@@ -251,7 +255,9 @@ async def _sent(
     wish = Sending(url, form, kept, _WARM_UP, _AT_ONCE)
     for count in (_WARM_UP, requests):
         before = empty.used().cpu_s
-        async with session.post(f"{empty.url}/client", data=msgspec.json.encode(msgspec.structs.replace(wish, count=count))):
+        async with session.post(
+            f"{empty.url}/client", data=msgspec.json.encode(msgspec.structs.replace(wish, count=count))
+        ):
             pass
     return (empty.used().cpu_s - before) / requests * 1e6
 
@@ -276,7 +282,9 @@ def main() -> None:
     options = parser.parse_args()
     base, full, callbacks = asyncio.run(memory(options.calls))
     print(f"{options.calls} simultaneous calls in {options.calls // 2} conferences, {callbacks} callbacks sent:")
-    print(f"{full / MIB:.0f} MiB resident, {(full - base) / MIB:.0f} MiB more than without a call ({base / MIB:.0f} MiB)")
+    print(
+        f"{full / MIB:.0f} MiB resident, {(full - base) / MIB:.0f} MiB more than without a call ({base / MIB:.0f} MiB)"
+    )
     print(f"{(full - base) / options.calls / 1024:.1f} KiB a call, journals of 10,000 entries each included")
     report([asyncio.run(one_round(options.requests)) for _ in range(options.rounds)])
 

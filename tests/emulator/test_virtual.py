@@ -31,7 +31,7 @@ async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_timers_run_in_their_order() -> None:
-    """Time jumps from timer to timer; those of one moment run in the order in which they were set, a cancelled one never."""
+    """Time jumps from timer to timer; those of one moment run in the order they were set in, a cancelled one never."""
     ran: list[tuple[str, float]] = []
 
     async def work() -> None:
@@ -107,7 +107,11 @@ def test_time_stands_still_while_an_answer_is_awaited() -> None:
 
     async def work() -> None:
         clock = VirtualClock(start=0.0, grace_s=0.0)
-        async with Site().running() as site, serve(Bench.config(), clock) as emulator, aiohttp.ClientSession() as session:
+        async with (
+            Site().running() as site,
+            serve(Bench.config(), clock) as emulator,
+            aiohttp.ClientSession() as session,
+        ):
             bench = Bench(emulator, site, session)
             site.pages["/voice"] = "<Response><Pause length='30'/></Response>"
             site.gates["/voice"] = asyncio.Event()
@@ -143,7 +147,7 @@ def test_an_application_has_its_moment_and_may_hold_time() -> None:
             await desk.control("PUT", "/clock", {"held": False})
             await passing
             assert clock.now() == 5.0
-            assert time.monotonic() - begun < 60
+            assert time.monotonic() - begun >= 0.3
 
     _in_virtual_time(work)
 
@@ -151,7 +155,9 @@ def test_an_application_has_its_moment_and_may_hold_time() -> None:
 # -- the same events --------------------------------------------------------------------------------------------------
 
 
-def _played(seed: int, change: Callable[[Scenario], Scenario] = lambda scenario: scenario) -> tuple[int, list[str], bytes]:
+def _played(
+    seed: int, change: Callable[[Scenario], Scenario] = lambda scenario: scenario
+) -> tuple[int, list[str], bytes]:
     """Play an hour; exit code, lines, events."""
     scenario, lines, events = change(load(HOUR)), list[str](), list[bytes]()
     config = msgspec.structs.replace(scenario.emulator or EmulatorConfig(), port=0, seed=seed)
@@ -199,13 +205,13 @@ def test_an_expectation_that_fails_in_virtual_time() -> None:
     """What does not come within its virtual time fails, without waiting for it in real time."""
 
     def hopeless(scenario: Scenario) -> Scenario:
-        step = msgspec.structs.replace(scenario.step[1], expect="call.busy", within_s=86_400.0)
+        step = msgspec.structs.replace(scenario.step[1], expect="call.busy", within_s=7_200.0)
         return msgspec.structs.replace(scenario, step=[scenario.step[0], step])
 
     code, lines, _ = _played(1, hopeless)
     assert code == 1
     assert "call.busy" in lines[-1]
-    assert "86400" in lines[-1]
+    assert "7200" in lines[-1]
 
 
 async def test_a_bad_bin_is_refused(bench: Bench) -> None:

@@ -36,8 +36,12 @@ _grace = click.option(
 @_bind
 @_grace
 @click.option("--seed", type=int, default=0, show_default=True, help="With --virtual: same seed, same events.")
-@click.option("--events", type=click.Path(dir_okay=False, path_type=Path), help="Write every event there, as JSON lines.")
-def scenario(*, file: Path, url: str | None, virtual: bool, bind: str, grace: float, seed: int, events: Path | None) -> None:
+@click.option(
+    "--events", type=click.Path(dir_okay=False, path_type=Path), help="Write every event there, as JSON lines."
+)
+def scenario(
+    *, file: Path, url: str | None, virtual: bool, bind: str, grace: float, seed: int, events: Path | None
+) -> None:
     """Play a scenario: people, calls and expectations in TOML or YAML. Exit code 0: everything went as written.
 
     With --virtual time stands still while anything moves, and jumps to the next thing that is to happen: an hour
