@@ -6,7 +6,7 @@ import pytest
 
 from emulator.player import play_scenario
 from emulator.scenario import ScenarioError, load
-from emulator_bench import AGENT, CALLER, EVENTS, NUMBER, Bench
+from emulator_bench import ACCOUNT, AGENT, CALLER, EVENTS, NUMBER, TOKEN, Bench
 from emulator_center import Center
 
 GOOD = """
@@ -102,6 +102,8 @@ BAD = [
     ("title = ", "scenario.toml"),
     ('title = "t"\n[[step]]\ndance = 1\n', "dance"),
     ('title = "t"\n[[step]]\nname = "x"\n', "step 1"),
+    ('title = "t"\n[load]\nto = "+15550100"\nrate = 0\n', "rate"),
+    ('title = "t"\n[[crowd]]\nperson = { answer = "sings" }\n', "sings"),
     ('title = "t"\n[[step]]\nanswer = "a"\nhang_up = "b"\n', "step 1"),
 ]
 
@@ -111,6 +113,35 @@ def test_bad_files_are_refused(tmp_path: Path, text: str, named: str) -> None:
     """A file that is no scenario is refused and says where."""
     with pytest.raises(ScenarioError, match=named):
         load(_file(tmp_path, text))
+
+
+def test_yaml(tmp_path: Path) -> None:
+    """The same in YAML; what is no YAML is refused and says where."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text("title: t\nstep:\n- {expect: call.completed, within_s: 5}\n")
+    assert load(path).step[0].within_s == 5.0
+    path.write_text("title: [")
+    with pytest.raises(ScenarioError, match=r"scenario\.yaml"):
+        load(path)
+
+
+async def test_rest_and_sessions(bench: Bench, tmp_path: Path) -> None:
+    """A step asks the REST API as the account, with SIDs by name; another ends a session."""
+    bench.site.pages["/voice"] = "<Response><Connect><Stream url='wss://example.com/'/></Connect><Pause/></Response>"
+    await bench.control("PUT", f"/numbers/{NUMBER}", {"voice_url": bench.url("/voice")})
+    deeds = [
+        f'call = {{ from = "{CALLER}", to = "{NUMBER}" }}',
+        'expect = "session.started"\nof = "caller"',
+        'end_session = "caller"',
+        'expect = "session.ended"',
+        'rest = { path = "/Calls/CA0.json" }\nstatus = 404',
+        'rest = { path = "/Calls/{caller}.json", form = { Status = "completed" } }',
+        'expect = "call.completed"\nof = "caller"',
+    ]
+    text = f'title = "t"\n[emulator]\naccount_sid = "{ACCOUNT}"\nauth_token = "{TOKEN}"\n'
+    text += "".join(f"[[step]]\n{deed}\n" for deed in deeds)
+    lines: list[str] = []
+    assert await play_scenario(bench.emulator.url, _file(tmp_path, text), out=lines.append) == 0, lines
 
 
 async def test_refused_steps_are_told(bench: Bench, tmp_path: Path) -> None:
