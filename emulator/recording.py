@@ -1,7 +1,7 @@
 """Recordings of calls and conferences: started, paused, stopped, finished; their callbacks. No sound is kept."""
 
 from emulator import payloads
-from emulator.entities import Call, Conference, Direction, Recording, RecordingWish
+from emulator.entities import Call, Conference, Recording, RecordingWish
 from emulator.world import World
 
 ACTIVE = frozenset({"in-progress", "paused"})
@@ -53,9 +53,7 @@ def finish(world: World, recording: Recording) -> None:
 
 def _silent(world: World, recording: Recording) -> bool:
     call = world.calls.get(recording.call_sid)
-    if call is None:
-        return False
-    return world.people.at(call.from_ if call.direction is Direction.INBOUND else call.to).silent
+    return call is not None and call.person.silent
 
 
 def _tell(world: World, recording: Recording) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from emulator.desk import Desk, RefusedError
 from emulator.faults import Chaos
 from emulator.scenario import Scenario, load
 from emulator_bench import CALLER, NUMBER, Bench, Site
+from free_ports import free_ports
 
+COMMAND = str(Path(sys.executable).with_name("cordboard"))
 HOUR = Path(__file__).with_name("hour.toml")
 
 
@@ -192,13 +195,37 @@ def test_same_seed_same_events() -> None:
 
 def test_same_seed_in_another_process(tmp_path: Path) -> None:
     """The command writes the same events whatever the order of sets is in its process."""
-    command = str(Path(sys.executable).with_name("cordboard"))
     files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
     for number, file in enumerate(files):
-        words = [command, "emulator", "scenario", str(HOUR), "--virtual", "--seed", "5", "--events", str(file)]
+        words = [COMMAND, "emulator", "scenario", str(HOUR), "--virtual", "--seed", "5", "--events", str(file)]
         subprocess.run(words, env={**os.environ, "PYTHONHASHSEED": str(number)}, check=True, capture_output=True)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[0].stat().st_size > 10_000
+
+
+async def test_a_virtual_emulator_alone() -> None:
+    """``cordboard emulator --virtual``: a call that rings for a minute is over when a minute has been let pass."""
+    (port,) = free_ports(1)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "emulator", "--virtual", "--bind", f"127.0.0.1:{port}", stdout=PIPE, stderr=DEVNULL, env=env
+    )
+    assert process.stdout is not None
+    try:
+        assert b"listens" in await asyncio.wait_for(process.stdout.readline(), 60)
+        async with aiohttp.ClientSession() as session:
+            desk = Desk(session, f"http://127.0.0.1:{port}")
+            await desk.open()
+            assert desk.virtual
+            await desk.control("PUT", "/twiml/pause", b"<Response><Pause length='60'/></Response>")
+            await desk.control("PUT", f"/numbers/{NUMBER}", {"voice_url": "https://handler.twilio.com/twiml/pause"})
+            await desk.control("POST", "/calls", {"from": CALLER, "to": NUMBER})
+            for seconds, status in ((59, "in-progress"), (1, "completed")):
+                await desk.wait(seconds)
+                assert (await desk.control("GET", "/calls"))["calls"][0]["status"] == status
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 def test_an_expectation_that_fails_in_virtual_time() -> None:

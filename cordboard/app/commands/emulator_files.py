@@ -104,14 +104,20 @@ def load(  # noqa: PLR0913 one parameter an option
 
     async def run(at: str) -> int:
         await _set_up(at, given)
-        with _progress(wanted) as told:
-            courses.append(await run_load(at, wanted, told=told, drain_s=drain))
+        with _progress(wanted) as show:
+
+            def told(course: Course) -> None:
+                courses[:] = [course]
+                show(course)
+
+            await run_load(at, wanted, told=told, drain_s=drain)
         return 0
 
-    code = _play(run, given, url, virtual=virtual, bind=bind, grace=grace, seed=wanted.seed)
-    if courses:
-        code = _report(wanted, courses[0])
-    sys.exit(code)
+    try:
+        _play(run, given, url, virtual=virtual, bind=bind, grace=grace, seed=wanted.seed)
+    except KeyboardInterrupt:
+        click.echo("Interrupted; so far:", err=True)
+    sys.exit(_report(wanted, courses[0]) if courses else 1)
 
 
 def _play(
