@@ -82,12 +82,10 @@ def test_every_command_exists() -> None:
     assert len(lines) > 5
     for line in lines:
         words = shlex.split(line)[1:]
-        command, name = cli, ""
+        command: click.Command | None = cli
         while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-            name = words.pop(0)
-            found = command.get_command(click.Context(command), name)
-            assert found is not None, line
-            command = found
+            command = command.get_command(click.Context(command), words.pop(0))
+        assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, line
 
