@@ -79,6 +79,25 @@ def test_percentiles() -> None:
     assert rest.requests["call 200"].percentile_s(100) == pytest.approx(0.4, rel=0.06)
 
 
+async def test_waiting_for_a_call_costs_nothing_for_others(bench: Bench) -> None:
+    """Whoever waits for something to happen to a call is asked again by what happens to that call alone."""
+    world, asked = bench.emulator.world, Counter[str]()
+    calls = [(await bench.caller_in(f"room-{number}")) for number in range(2)]
+
+    def over(sid: str) -> bool:
+        asked[sid] += 1
+        return not world.calls[sid].live
+
+    waiting = [world.spawn(world.until(lambda sid=sid: over(sid), sid), "waiting") for sid in calls]  # type: ignore[misc]
+    await bench.until(lambda: len(asked) == 2, "both wait")
+    before = asked[calls[1]]
+    await bench.control("POST", f"/calls/{calls[0]}/hangup")
+    await waiting[0]
+    assert asked[calls[1]] == before
+    await bench.control("POST", f"/calls/{calls[1]}/hangup")
+    await waiting[1]
+
+
 async def test_load_in_real_time(bench: Bench) -> None:
     """All calls are placed and all end; what the application was asked is counted with its answers."""
     bench.site.pages["/voice"] = "<Response><Pause length='60'/></Response>"
