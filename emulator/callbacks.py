@@ -62,7 +62,7 @@ class Callbacks:
 
     def _misbehave(self, fault: Fault, entry: Exchange, account_sid: str) -> None:
         if fault.effect is Effect.DROP:
-            entry.error = "dropped by a fault"
+            entry.error, entry.cause = "dropped by a fault", "fault"
             self.dropped += 1
         elif fault.effect is Effect.DOUBLE:
             self._enqueue(entry, account_sid)

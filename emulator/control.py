@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from emulator import call as calls
-from emulator import line, views
+from emulator import inspector, line, views
 from emulator.conference_events import emit
 from emulator.config import ApplicationConfig, NumberConfig
 from emulator.entities import Call, CallStatus
@@ -205,10 +205,13 @@ async def clear_faults(request: web.Request) -> web.Response:
 def add(app: web.Application) -> None:
     """Put the control routes into the application."""
     router = app.router
+    router.add_get(BASE, inspector.to_page)
+    router.add_get(BASE + "/", inspector.page)
     router.add_get(BASE + "/health", views.health)
     router.add_get(BASE + "/events", stream)
     router.add_post(BASE + "/calls", place_call)
     router.add_get(BASE + "/calls", views.list_calls)
+    router.add_get(BASE + "/calls/{sid}", inspector.one_call)
     router.add_post(BASE + "/calls/{sid}/hangup", hang_up)
     router.add_post(BASE + "/calls/{sid}/answer", pick_up)
     router.add_post(BASE + "/calls/{sid}/digits", press)
@@ -226,6 +229,8 @@ def add(app: web.Application) -> None:
     router.add_put(BASE + "/chaos", put_chaos)
     router.add_delete(BASE + "/faults", clear_faults)
     router.add_get(BASE + "/requests", views.list_requests)
+    router.add_get(BASE + "/requests/{number}", inspector.one_request)
     router.add_get(BASE + "/callbacks", views.list_callbacks)
     router.add_get(BASE + "/rest", views.list_rest)
+    router.add_get(BASE + "/rest/{number}", inspector.one_rest)
     router.add_get(BASE + "/alerts", views.list_alerts)

@@ -20,6 +20,8 @@ from emulator.signing import signature, signed_url
 from emulator.world import World
 
 MAX_BODY = 64 * 1024
+MAX_REFUSAL = 2_000
+"""Bytes of an error's answer that the journal keeps."""
 MAX_REDIRECTS = 10
 MAX_PER_HOST = 256
 """Connections to one server at once. More requests wait, within their own time limits; sockets must not run out."""
@@ -128,6 +130,7 @@ class Exchanger:
 
         """
         begun, outcome = time.perf_counter(), "failed"
+        entry.began_at, entry.account_sid = self._world.clock.now(), account_sid
         try:
             url, credentials, fragment = split_url(entry.url)
             if entry.kind == CONVERSATION and not self._world.switches.u28_conversation_callbacks_retry:
@@ -137,8 +140,8 @@ class Exchanger:
             reply = await self._attempts(entry, account_sid, url, credentials, policy)
             outcome = str(reply.status)
         except ExchangeFailedError as error:
-            entry.error = error.detail
             outcome = str(entry.status) if error.cause in {"4xx", "5xx"} else "failed"
+            entry.error, entry.cause = error.detail, error.cause
             raise
         finally:
             entry.done_at = self._world.clock.now()
@@ -160,6 +163,7 @@ class Exchanger:
             try:
                 return await self._follow(attempt)
             except ExchangeFailedError as error:
+                entry.first_error = entry.first_error or error.detail
                 used_up = tried > policy.retries or clock.monotonic() >= deadline
                 if used_up or not policy.retries_on(error.cause):
                     raise
@@ -177,6 +181,7 @@ class Exchanger:
                 attempt.authorization = "Basic " + base64.b64encode(attempt.credentials.encode()).decode()
                 continue
             if status >= HTTPStatus.BAD_REQUEST:
+                attempt.entry.refusal = body[:MAX_REFUSAL].decode(errors="replace")
                 cause = "4xx" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "5xx"
                 raise ExchangeFailedError(cause, f"HTTP {status}")
             content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -217,7 +222,7 @@ class Exchanger:
         headers = {**HEADERS, "I-Twilio-Idempotency-Token": attempt.entry.token}
         url, data = attempt.url, None
         if attempt.method == "GET":
-            url, params = _with_query(url, params), {}
+            url, params = with_query(url, params), {}
         else:
             data = encode_form(params)
             headers["Content-Type"] = FORM
@@ -265,7 +270,8 @@ def encode_form(params: dict[str, str]) -> bytes:
     return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in params.items()]).encode()
 
 
-def _with_query(url: str, params: dict[str, str]) -> str:
+def with_query(url: str, params: dict[str, str]) -> str:
+    """Return the URL with the fields in its query, as a GET carries them."""
     if not params:
         return url
     return f"{url}{'&' if '?' in url else '?'}{encode_form(params).decode()}"

@@ -32,6 +32,17 @@ class Exchange:
     done_at: float | None = None
     body: str | None = None
     """The answer's text, of document fetches only."""
+    began_at: float | None = None
+    """When the first attempt began; before, it waited for the callbacks ahead of it."""
+    account_sid: str = ""
+    cause: str = ""
+    """``ct rt partial 4xx 5xx url redirects fault``: what kind of failure the error is."""
+    code: int | None = None
+    """The debugger's code of a document that could not be used."""
+    first_error: str | None = None
+    """The first attempt's error, when there were more."""
+    refusal: str | None = None
+    """What the customer's server said with the last answer of 400 or above; its first part."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +60,8 @@ class RestRequest:
     code: int | None = None
     fault: str | None = None
     duration_s: float = 0.0
+    body: bytes | None = None
+    """The answer, of the last ``BODIES_KEPT`` requests."""
 
 
 class AlertEntry(msgspec.Struct, frozen=True, kw_only=True):

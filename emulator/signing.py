@@ -19,11 +19,15 @@ def signed_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
-def signature(token: str, url: str, params: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> str:
-    """Return the signature of a request to ``url`` (already as signed) with these form fields.
+def base_string(url: str, params: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> str:
+    """Return the text that is signed: ``url`` (already as signed), then the form fields' names and values.
 
     A name that occurs more than once contributes each distinct value once, sorted, as Twilio's libraries do.
     """
     pairs = params.items() if isinstance(params, Mapping) else params
-    text = url + "".join(f"{name}{value}" for name, value in sorted(set(pairs)))
-    return base64.b64encode(hmac.digest(token.encode(), text.encode(), sha1)).decode()
+    return url + "".join(f"{name}{value}" for name, value in sorted(set(pairs)))
+
+
+def signature(token: str, url: str, params: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> str:
+    """Return the signature of a request to ``url`` (already as signed) with these form fields."""
+    return base64.b64encode(hmac.digest(token.encode(), base_string(url, params).encode(), sha1)).decode()

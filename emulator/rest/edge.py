@@ -20,6 +20,8 @@ log = structlog.get_logger("emulator")
 CONTROL = "/_emulator"
 OWN = "Emulator-Own"
 """A header of requests that a scenario makes itself: no application goes on with their answer."""
+BODIES_KEPT = 500
+MAX_BODY_KEPT = 16_384
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -55,8 +57,18 @@ async def front_door(request: web.Request, handler: Handler) -> web.StreamRespon
     response.headers["X-Home-Region"] = "us1"
     entry.status = response.status
     world.statistics.asked(entry.method, entry.status, time.perf_counter() - begun_real)
+    _keep_body(world, entry, response)
     log.debug("emulator.rest", method=entry.method, path=entry.path, status=entry.status, code=entry.code)
     return response
+
+
+def _keep_body(world: World, entry: RestRequest, response: web.StreamResponse) -> None:
+    """Keep the answer for the inspector, and forget the one that is ``BODIES_KEPT`` requests older."""
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        entry.body = response.body[:MAX_BODY_KEPT]
+    entries = world.rest.entries
+    if len(entries) > BODIES_KEPT:
+        entries[-BODIES_KEPT - 1].body = None
 
 
 async def _answer(request: web.Request, handler: Handler, entry: RestRequest) -> web.StreamResponse:

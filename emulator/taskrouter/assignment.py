@@ -85,7 +85,7 @@ async def _post(world: World, reservation: Reservation, url: str) -> Reply:
     account_sid = reservation.task.workspace.account_sid
     fault = world.faults.for_callback("POST", url, KIND, "")
     if fault is not None and fault.effect is Effect.DROP:
-        entry.error = "dropped by a fault"
+        entry.error, entry.cause = "dropped by a fault", "fault"
         raise ExchangeFailedError("rt", entry.error)
     if fault is not None and fault.effect is Effect.DELAY:
         await world.clock.sleep(fault.delay_s)

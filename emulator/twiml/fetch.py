@@ -49,9 +49,11 @@ async def _get(world: World, entry: Exchange, account_sid: str) -> Document | Do
         entry.body = reply.body.decode(errors="replace")
         return _read(reply)
     except ExchangeFailedError as error:
-        return document_error(error, entry.url)
+        unusable = document_error(error, entry.url)
+        entry.code = int(unusable.code)
+        return unusable
     except DocumentError as error:
-        entry.error = str(error)
+        entry.error, entry.code = str(error), int(error.code)
         return error
 
 
