@@ -13,7 +13,13 @@ import msgspec
 from emulator.journal import Event
 from emulator.story import Story
 
-HELP = "keys: h hangs up, a answers for a ringing party, 0-9 * # are pressed"
+HELP = (
+    "keys: 0-9 * # are pressed; s says something (a line, then Enter); h hangs up; "
+    "a answers for a party that rings; ? shows this"
+)
+SPEAK = "s"
+END_OF_LINE = frozenset("\r\n")
+ERASE = frozenset("\x08\x7f")
 DIGITS = frozenset("0123456789*#")
 HANG_UP = frozenset("hq\x03\x04")
 FAREWELL_S = 2.0
@@ -28,6 +34,7 @@ class _Line:
     base: str
     out: Callable[[str], None]
     story: Story
+    echo: Callable[[str], None]
 
     async def post(self, path: str, body: object = None) -> None:
         data = msgspec.json.encode(body)
@@ -49,10 +56,12 @@ async def interactive_call(
     keys: AsyncIterator[str] | None,
     for_s: float | None = None,
     application_sid: str = "",
+    echo: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Call ``to`` as ``from_`` and stay until the call ends, the keys do, or ``for_s`` seconds are over.
 
-    ``base_url`` is the emulator's; ``out`` takes lines of text; ``keys`` single characters (None: nobody at the keys).
+    ``base_url`` is the emulator's; ``out`` takes lines of text; ``keys`` single characters (None: nobody at the keys);
+    ``echo`` takes what is typed, where the terminal does not show it.
     With ``application_sid`` a browser (``from_`` = ``client:…``) calls a TwiML application.
     Cancelling the coroutine hangs up. Returns an exit code: 0, or 1 when the call could not be placed.
     """
@@ -69,8 +78,11 @@ async def interactive_call(
             if placed.status != 201:  # noqa: PLR2004 - created
                 out(f"the call could not be placed: {body.get('detail')}")
                 return 1
-            out(f"{from_} calls {to or application_sid}, call {body['call_sid']}. {HELP}")
-            await _live(_Line(session, base, out, Story(body["call_sid"])), events, keys, for_s)
+            out(f"{from_} calls {to or application_sid}, call {body['call_sid']}")
+            out(f"all of it: {base}/#calls/call/{body['call_sid']}")
+            if keys is not None:
+                out(HELP)
+            await _live(_Line(session, base, out, Story(body["call_sid"]), echo), events, keys, for_s)
             return 0
     except aiohttp.ClientError as error:
         out(f"no emulator at {base_url}: {type(error).__name__}. Start one with: cordboard emulator")
@@ -115,11 +127,29 @@ async def _obey(line: _Line, keys: AsyncIterator[str]) -> None:
     async for key in keys:
         if key in HANG_UP:
             return
-        if key == "a":
+        if key == SPEAK:
+            await _say(line, keys)
+        elif key == "a":
             await _answer(line)
         elif key in DIGITS:
-            await line.post(f"/calls/{line.story.call_sid}/digits", {"digits": key})
             line.out(f"you press {key}")
+            await line.post(f"/calls/{line.story.call_sid}/digits", {"digits": key})
+        elif not key.isspace():
+            line.out(HELP)
+
+
+async def _say(line: _Line, keys: AsyncIterator[str]) -> None:
+    """Take a line from the keys and say it."""
+    line.out("say what? (a line, then Enter)")
+    text = ""
+    async for key in keys:
+        if key in END_OF_LINE:
+            break
+        line.echo("\b \b" if key in ERASE and text else key)
+        text = text[:-1] if key in ERASE else text + key
+    line.echo("\n")
+    if text.strip():
+        await line.post(f"/calls/{line.story.call_sid}/say", {"text": text.strip()})
 
 
 async def _answer(line: _Line) -> None:

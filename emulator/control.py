@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import web
 
 from emulator import call as calls
-from emulator import inspector, line, views
+from emulator import inspector, line, media, views
 from emulator.conference_events import emit
 from emulator.config import ApplicationConfig, NumberConfig
-from emulator.entities import Call, CallStatus
+from emulator.entities import Call, CallStatus, Speech
 from emulator.events import stream
 from emulator.faults import Chaos, Fault
 from emulator.people import Person
@@ -42,7 +42,13 @@ class Digits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digits: str
 
 
-class Speech(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Saying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the party says."""
+
+    text: str
+
+
+class Speaking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The party begins or stops to speak."""
 
     speaking: bool
@@ -110,16 +116,31 @@ async def press(request: web.Request) -> web.Response:
     call, pressed = _live(request), await read(request, Digits)
     if not pressed.digits or set(pressed.digits) - DIGITS:
         return problem(422, f"digits {pressed.digits!r}: expected some of 0-9 * #")
-    if call.digits.qsize() + len(pressed.digits) > call.digits.maxsize:
+    if call.input.qsize() + len(pressed.digits) > call.input.maxsize:
         return problem(409, "too many digits that nothing has read")
     for digit in pressed.digits:
-        call.digits.put_nowait(digit)
+        call.input.put_nowait(digit)
+    return as_json({"status": "ok"})
+
+
+async def say(request: web.Request) -> web.Response:
+    """``POST /calls/{sid}/say`` ``{"text": "billing"}``: the party says something; Gather and a conference hear it."""
+    world, call, said = request.app[WORLD], _live(request), await read(request, Saying)
+    if not said.text.strip():
+        return problem(422, "text: expected what the party says")
+    participant = call.participant
+    if participant is not None and participant.joined:
+        media.say(world, participant, said.text)
+    elif call.input.full():
+        return problem(409, "too much that nothing has listened to")
+    else:
+        call.input.put_nowait(Speech(said.text))
     return as_json({"status": "ok"})
 
 
 async def speak(request: web.Request) -> web.Response:
     """``POST /calls/{sid}/speak`` ``{"speaking": true}``: talk detection in a conference notices the party."""
-    call, speech = _live(request), await read(request, Speech)
+    call, speech = _live(request), await read(request, Speaking)
     participant = call.participant
     if participant is None or not participant.joined:
         return problem(409, "the call is in no conference")
@@ -215,6 +236,7 @@ def add(app: web.Application) -> None:
     router.add_post(BASE + "/calls/{sid}/hangup", hang_up)
     router.add_post(BASE + "/calls/{sid}/answer", pick_up)
     router.add_post(BASE + "/calls/{sid}/digits", press)
+    router.add_post(BASE + "/calls/{sid}/say", say)
     router.add_post(BASE + "/calls/{sid}/speak", speak)
     router.add_post(BASE + "/calls/{sid}/session-end", end_session)
     taskrouter_control.add(app, BASE)

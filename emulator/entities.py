@@ -99,6 +99,12 @@ class MachineDetection:
     method: str = "POST"
 
 
+class Speech(str):
+    """What a party says, among the keys that it presses."""
+
+    __slots__ = ()
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Call:
     """One leg. ``source`` is the TwiML it runs, None for a leg that the Participants API made."""
@@ -134,7 +140,8 @@ class Call:
     timers: list[Timer] = field(default_factory=list)
     pick_up: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    digits: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(128))
+    input: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(128))
+    """Keys pressed, one each, and ``Speech``."""
     session_over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the control route to end a ``<Connect>`` session."""
     peer: "Call | None" = None

@@ -145,6 +145,16 @@ async def sound(world: World, verb: Verb) -> None:
     await world.clock.sleep(once * loop)
 
 
+def say(world: World, participant: Participant, text: str) -> None:
+    """Let those who hear a participant hear what it says; talk detection notices it."""
+    room = participant.conference
+    emit(world, room, "participant-speech-start", participant)
+    for other in room.joined():
+        if participant in hears(other):
+            world.tell("hears", other.call, room, what=f"{_name(participant)}: {text}", because="speech")
+    emit(world, room, "participant-speech-stop", participant)
+
+
 def announce(world: World, room: Conference, participant: Participant | None, source: Source) -> None:
     """Play an announcement to one participant or to all, then tell how it went."""
     world.start(_announce(world, room, participant, source), "announcement")

@@ -14,6 +14,12 @@ OWN = {
     "conference.participant-unmute": "you are unmuted",
     "session.started": "an agent of the application is with you ({noun})",
     "session.ended": "the application's agent has gone",
+    "gather": "they wait for you: {what}",
+    "record": "they record you; {what}",
+    "queue.entered": "you wait in the queue {queue}, place {position}",
+    "queue.left": "your turn in the queue {queue}",
+    "bridge.ended": "you have parted",
+    "alert": "(debugger, {code}: {detail})",
     "recording.in-progress": "your call is being recorded",
     "recording.paused": "the recording pauses",
     "recording.completed": "the recording is over",
@@ -39,6 +45,7 @@ class Story:
         self.asking: deque[tuple[str, str]] = deque(maxlen=100)
         """CallSid and address of dialled parties that wait for somebody to answer for them."""
         self._room = ""
+        self._answered_at = 0.0
 
     def line(self, event: Event) -> str | None:
         """Return what the event is to the caller, None when it is nothing."""
@@ -63,10 +70,12 @@ class Story:
     def _own(self, event: Event) -> str | None:
         if event.kind in ENDED:
             self.ended = event.kind.removeprefix("call.")
-            return f"the call is over: {self.ended}"
+            lasted = f" after {event.at - self._answered_at:.0f} s" if self._answered_at else ""
+            return f"the call is over: {self.ended}{lasted}"
         if event.kind == "call.ringing":
             return f"it rings at {event.data['to'] or 'the application'}"
         if event.kind == "call.in-progress":
+            self._answered_at = event.at
             return "answered"
         if event.kind == "hears":
             return self._hears(event)
@@ -81,8 +90,7 @@ class Story:
         if text is None:
             return None
         given = event.data.get("label")
-        label = f" as {given}" if given else ""
-        return text.format(name=event.data.get("name"), noun=event.data.get("noun"), label=label)
+        return text.format(**{**event.data, "label": f" as {given}" if given else ""})
 
     @staticmethod
     def _hears(event: Event) -> str:

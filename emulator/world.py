@@ -215,6 +215,7 @@ class World:
         self.alerts.add(
             AlertEntry(at=self.clock.now(), code=int(code), detail=detail, resource=resource, url=url.partition("?")[0])
         )
+        self.tell("alert", self.calls.get(resource), code=int(code), detail=detail)
         log.warning("emulator.alert", code=int(code), detail=detail, resource=resource)
 
     # -- tasks --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""Keys that a party presses, and where a verb leads next."""
+"""Keys that a party presses, what it says, and where a verb leads next."""
 
 import asyncio
 
 from emulator import media
-from emulator.entities import Call, Source
+from emulator.entities import Call, Source, Speech
 from emulator.twiml.document import Document
 from emulator.twiml.verbs import Gather
 from emulator.world import World
@@ -16,24 +16,28 @@ def action(document: Document, url: str, method: str, **fields: str) -> Source |
     return Source(document.absolute(url), method, extra=tuple(fields.items()))
 
 
+CONFIDENCE = "0.9"
+
+
 async def gather(world: World, call: Call, document: Document, verb: Gather) -> Source | None:
-    """Play the prompts until a digit comes, then collect."""
+    """Play the prompts until a digit or speech comes, then collect."""
     drain(call)
     world.tell("prompted", call, by="Gather")
     first: str | None = None
+    world.tell("gather", call, what=verb.wants)
     if verb.prompts:
         prompts = world.spawn(_prompts(world, call, verb), "prompts")
-        key = world.spawn(call.digits.get(), "key")
+        heard = world.spawn(_heard(call, verb), "heard")
         try:
-            await asyncio.wait({prompts, key}, return_when=asyncio.FIRST_COMPLETED)
-            first = key.result() if key.done() else None
+            await asyncio.wait({prompts, heard}, return_when=asyncio.FIRST_COMPLETED)
+            first = heard.result() if heard.done() else None
         finally:
             prompts.cancel()
-            key.cancel()
-    digits = await _digits(world, call, verb, first)
-    if not digits and not verb.action_on_empty_result:
+            heard.cancel()
+    found = await _collect(world, call, verb, first)
+    if not any(found.values()) and not verb.action_on_empty_result:
         return None
-    return Source(document.absolute(verb.action), verb.method, extra=(("Digits", digits),))
+    return Source(document.absolute(verb.action), verb.method, extra=tuple(found.items()))
 
 
 async def _prompts(world: World, call: Call, verb: Gather) -> None:
@@ -43,27 +47,37 @@ async def _prompts(world: World, call: Call, verb: Gather) -> None:
 
 
 def drain(call: Call) -> None:
-    """Forget keys that were pressed before anybody listened."""
-    while not call.digits.empty():
-        call.digits.get_nowait()
+    """Forget what was pressed and said before anybody listened."""
+    while not call.input.empty():
+        call.input.get_nowait()
 
 
-async def _digits(world: World, call: Call, verb: Gather, first: str | None) -> str:
+async def _heard(call: Call, verb: Gather) -> str:
+    """Wait for a key or for speech, whichever the verb listens to."""
+    while True:
+        heard = await call.input.get()
+        if verb.speech if isinstance(heard, Speech) else verb.digits:
+            return heard
+
+
+async def _collect(world: World, call: Call, verb: Gather, first: str | None) -> dict[str, str]:
     digits = ""
     while verb.num_digits is None or len(digits) < verb.num_digits:
         try:
-            key = first if first is not None else await world.clock.within(call.digits.get(), verb.timeout_s)
+            heard = first if first is not None else await world.clock.within(_heard(call, verb), verb.timeout_s)
         except TimeoutError:
             break
         first = None
-        if key in verb.finish_on_key and verb.finish_on_key:
+        if isinstance(heard, Speech):
+            return {"SpeechResult": str(heard), "Confidence": CONFIDENCE}
+        if heard in verb.finish_on_key and verb.finish_on_key:
             break
-        digits += key
-    return digits
+        digits += heard
+    return {"Digits": digits} if verb.digits else {"SpeechResult": ""}
 
 
 async def key(call: Call, keys: str) -> str:
     """Wait for one of these keys."""
-    while (pressed := await call.digits.get()) not in keys:
+    while isinstance(pressed := await call.input.get(), Speech) or pressed not in keys:
         pass
     return pressed

@@ -118,14 +118,15 @@ def _reject(element: ET.Element, warnings: list[str]) -> Reject:
 
 
 GATHER_HARMLESS = frozenset(
-    {"input", "language", "profanityFilter", "hints", "bargeIn", "speechTimeout", "speechModel"}
+    {"language", "profanityFilter", "hints", "bargeIn", "speechTimeout", "speechModel", "enhanced", "maxSpeechTime"}
 )
 
 
 def _gather(element: ET.Element, warnings: list[str]) -> Gather:
     attributes = Attributes(element, GATHER_HARMLESS)
-    if attributes.text("input", "dtmf") != "dtmf":
-        raise DocumentError(Alert.SCHEMA, '<Gather> of speech is not emulated; input="dtmf" is')
+    ways = attributes.words("input", "dtmf")
+    if not ways or ways - {"dtmf", "speech"}:
+        raise DocumentError(Alert.SCHEMA, f'<Gather input="{" ".join(sorted(ways))}">: expected dtmf, speech, or both')
     digits = attributes.text("numDigits")
     prompts = [_verb(child, warnings) for child in element]
     verb = Gather(
@@ -136,6 +137,8 @@ def _gather(element: ET.Element, warnings: list[str]) -> Gather:
         num_digits=int(digits) if digits.isdigit() else None,
         finish_on_key=attributes.text("finishOnKey", "#"),
         action_on_empty_result=attributes.flag("actionOnEmptyResult", default=False),
+        digits="dtmf" in ways,
+        speech="speech" in ways,
     )
     if len(verb.prompts) != len(prompts):
         raise DocumentError(Alert.SCHEMA, "<Gather> may hold Say, Play and Pause only")

@@ -123,6 +123,8 @@ async def _record(world: World, call: Call, document: Document, verb: Record) ->
     told = Subscription()
     if verb.callback:
         told = Subscription(document.absolute(verb.callback), verb.callback_method, verb.callback_events)
+    ends = f"{verb.finish_on_key} ends it" if len(verb.finish_on_key) == 1 else "a key ends it"
+    world.tell("record", call, what=ends)
     taken = recording.start(world, RecordingWish("RecordVerb", track="inbound", callbacks=told), call=call)
     pressed = ""
     world.tell("prompted", call, by="Record")

@@ -158,7 +158,7 @@ class ConversationNoun:
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Collects digits while its prompts play. An empty action is the current document."""
+    """Collects digits or speech while its prompts play. An empty action is the current document."""
 
     prompts: "tuple[Say | Play | Pause, ...]"
     action: str = ""
@@ -167,6 +167,15 @@ class Gather:
     num_digits: int | None = None
     finish_on_key: str = "#"
     action_on_empty_result: bool = False
+    digits: bool = True
+    speech: bool = False
+
+    @property
+    def wants(self) -> str:
+        """What it waits for, in words."""
+        count = f"{self.num_digits} digits" if self.num_digits else "digits"
+        ends = f", {self.finish_on_key} ends" if self.finish_on_key and self.num_digits != 1 else ""
+        return " or ".join([*([count + ends] if self.digits else []), *(["speech"] if self.speech else [])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ async def test_a_caller_lives_the_call(bench: Bench) -> None:
     await bench.until(lambda: terminal.shows("you are on hold"), "the hold")
     terminal.press("h")
     assert await call == 0
-    assert terminal.lines[-1] == "the call is over: completed"
+    assert terminal.lines[-1].startswith("the call is over: completed after ")
     assert bench.status(caller) == "completed"
 
 
@@ -79,6 +79,27 @@ async def test_digits_are_pressed(bench: Bench) -> None:
     terminal.press("4", "2")
     await bench.until(lambda: bench.site.got("/keys", Digits="42"), "the action")
     assert await call == 0
+
+
+async def test_speech_is_said(bench: Bench) -> None:
+    """A line behind s is said, mistakes taken back, and the line tells what is waited for; other keys show the help."""
+    await _point(bench, "<Response><Gather input='speech dtmf' action='/said' timeout='60'/></Response>")
+    terminal = Terminal()
+    call = _call(bench, terminal)
+    await bench.until(lambda: terminal.shows("they wait for you: digits, # ends or speech"), "the wait")
+    terminal.press("x", "s", *"hellp", "\x7f", "o", "\n")
+    await bench.until(lambda: bench.site.got("/said", SpeechResult="hello", Confidence="0.9"), "the action")
+    assert sum(line.startswith("keys:") for line in terminal.lines) == 2
+    assert await call == 0
+
+
+async def test_the_debugger_speaks_up(bench: Bench) -> None:
+    """Who calls a broken application reads why it failed, and where to look."""
+    await _point(bench, "<Response><Sing/></Response>")
+    terminal = Terminal()
+    assert await _call(bench, terminal) == 0
+    assert terminal.shows("(debugger, 12200: <Sing> is not a verb")
+    assert terminal.shows(f"all of it: {bench.emulator.url}/_emulator/#calls/call/CA")
 
 
 async def test_end_of_input_hangs_up(bench: Bench) -> None:

@@ -97,6 +97,39 @@ async def test_unknown_attribute_is_a_warning(bench: Bench) -> None:
     assert bench.room("room-1").joined()[0].label == ""
 
 
+GATHERS = [("speech", "billing", {"SpeechResult": "billing"}), ("dtmf speech", "2", {"Digits": "2"})]
+
+
+@pytest.mark.parametrize(("ways", "given", "fields"), GATHERS)
+async def test_gather_takes_what_it_asks_for(bench: Bench, ways: str, given: str, fields: dict[str, str]) -> None:
+    """Speech alone does not listen to keys; with both, the first that comes is told, and only that."""
+    gather = f"<Gather input='{ways}' numDigits='1' timeout='60' action='/got'/>"
+    sid = await _inbound(bench, f"<Response>{gather}</Response>")
+    await bench.until(lambda: bench.status(sid) == "in-progress", "the answer")
+    if ways == "speech":
+        await bench.control("POST", f"/calls/{sid}/digits", {"digits": "7"})
+        await bench.control("POST", f"/calls/{sid}/say", {"text": given})
+    else:
+        await bench.control("POST", f"/calls/{sid}/digits", {"digits": given})
+    await bench.until(lambda: bench.site.got("/got"), "the action")
+    params = bench.site.got("/got")[0].params
+    assert {name: params[name] for name in ("SpeechResult", "Digits") if name in params} == fields
+
+
+async def test_speech_in_a_conference(bench: Bench) -> None:
+    """What one says in a conference is heard by those who hear it; who is on hold does not."""
+    caller = await bench.caller_in("room-1")
+    agent = await bench.agent_in("room-1", Label="agent-1")
+    for label, hears in (("agent-1", 1), ("customer", 1)):
+        await bench.control("POST", f"/calls/{caller}/say", {"text": "hello"})
+        heard = [
+            event for event in bench.emulator.world.events.journal.entries if event.data.get("because") == "speech"
+        ]
+        assert [event.call_sid for event in heard] == [agent] * hears, label
+        path = f"/Conferences/{bench.room('room-1').sid}/Participants/agent-1.json"
+        await bench.rest("POST", path, {"Hold": "true"})
+
+
 async def test_document_end_hangs_up(bench: Bench) -> None:
     """When the document ends, and when it is empty, the call is completed."""
     for page in ("<Response><Say>bye</Say></Response>", "<Response/>", 204):

@@ -3,11 +3,7 @@
 import asyncio
 import signal
 import sys
-import termios
 import time
-import tty
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 
 import click
 
@@ -43,67 +39,42 @@ def emulator(ctx: click.Context, *, bind: str, virtual: bool) -> None:
 @click.option("--for", "for_s", type=click.FloatRange(0.1), metavar="SECONDS", help="Hang up after this time.")
 @click.option("--emulator", "url", default=f"http://{_BIND}", show_default=True, metavar="URL", help="Which emulator.")
 def call(*, from_: str, to: str, application: str, for_s: float | None, url: str) -> None:
-    """Place a call and stay as the caller: the keys hang up (h), answer for a ringing party (a), press digits.
+    """Place a call and stay as the caller: you read what you would hear, and the keys are your phone.
+
+    \b
+    0-9 * #  are pressed         s  says something: type a line, then Enter
+    h        hangs up            a  answers for a party that rings and waits
+    ?        shows the keys
 
     \b
     cordboard emulator call --from +15550111 --to +15550100
     cordboard emulator call --from +15550111 --to +15550100 --for 30
     """  # noqa: D301 click's mark
     from emulator.caller import interactive_call  # noqa: PLC0415 heavy
+    from emulator.keys import stdin_keys  # noqa: PLC0415 beside it
 
     if not to and not application:
         raise click.UsageError("say who is called: --to NUMBER, or --app AP…")
 
     async def live() -> int:
-        keys = _keys() if sys.stdin.isatty() else None
+        keys = stdin_keys() if sys.stdin.isatty() else None
         calling = asyncio.ensure_future(
-            interactive_call(url, from_, to, out=_say, keys=keys, for_s=for_s, application_sid=application)
+            interactive_call(
+                url, from_, to, out=click.echo, keys=keys, for_s=for_s, application_sid=application, echo=_echo
+            )
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, calling.cancel)
         return await calling
 
-    with _single_keys():
-        try:
-            code = asyncio.run(live())
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            code = 0
+    try:
+        code = asyncio.run(live())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = 0
     sys.exit(code)
 
 
-def _say(line: str) -> None:
-    click.echo(line + ("\r" if sys.stdin.isatty() else ""))
-
-
-@contextmanager
-def _single_keys() -> Iterator[None]:
-    """A terminal that gives each key at once; Ctrl-C still interrupts."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-async def _keys() -> AsyncIterator[str]:
-    """The keys as they are pressed."""
-    loop = asyncio.get_running_loop()
-    pressed: asyncio.Queue[str] = asyncio.Queue(100)
-
-    def read() -> None:
-        key = sys.stdin.read(1)
-        if not pressed.full():
-            pressed.put_nowait(key)
-
-    loop.add_reader(sys.stdin, read)
-    try:
-        while key := await pressed.get():
-            yield key
-    finally:
-        loop.remove_reader(sys.stdin)
+def _echo(typed: str) -> None:
+    click.echo(typed, nl=False)
 
 
 emulator.add_command(scenario)
