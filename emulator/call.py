@@ -71,6 +71,8 @@ def answer(world: World, call: Call) -> None:
 
 
 def _after_answer(world: World, call: Call) -> None:
+    if call.send_digits:
+        world.tell("hears", call, what=f"tones: {call.send_digits}", because="sendDigits")
     if call.detection is not None and call.detection.asynchronous:
         world.start(_detect_and_tell(world, call), "machine-detection")
 

@@ -126,6 +126,8 @@ class Call:
     timeout_s: float = 60.0
     time_limit_s: float | None = None
     detection: MachineDetection | None = None
+    send_digits: str = ""
+    """Tones that the called party hears once it has answered."""
     queue_time_ms: int = 0
     updated_at: float = 0.0
     answered_at: float | None = None

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from emulator.errors import RestError
+from emulator.errors import RestError, not_emulated
 from emulator.rest.form import PREFIX
 from emulator.world import World
 
@@ -16,6 +16,7 @@ ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
 """Where a request keeps the account that it was let in for."""
 Json = dict[str, "str | int | bool | dict[str, str] | dict[str, bool] | None"]
 ItemT = TypeVar("ItemT")
+PAGING = frozenset({"Page", "PageSize", "PageToken"})
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 50
 _encode = msgspec.json.Encoder().encode
@@ -39,6 +40,19 @@ def base(account_sid: str) -> str:
 def reply(body: object, status: int = 200) -> web.Response:
     """Return JSON."""
     return web.Response(body=_encode(body), status=status, content_type="application/json", charset="utf-8")
+
+
+def filters(request: web.Request, known: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return a list's filters.
+
+    Raises:
+        RestError: 501 naming one that is not emulated.
+
+    """
+    for name in request.query:
+        if name not in known | PAGING:
+            raise not_emulated(f"the filter {name} of {request.path.rpartition('/')[2]}")
+    return {name: value for name, value in request.query.items() if name not in PAGING}
 
 
 def _number(text: str, name: str, default: int) -> int:
@@ -82,7 +96,7 @@ def page(
 
 
 def _link(request: web.Request, size: int, number: int, token: str) -> str:
-    kept = [(name, value) for name, value in request.query.items() if name not in {"Page", "PageSize", "PageToken"}]
+    kept = [(name, value) for name, value in request.query.items() if name not in PAGING]
     query: Iterable[tuple[str, str]] = [*kept, ("PageSize", str(size)), ("Page", str(number))]
     if token:
         query = [*query, ("PageToken", token)]

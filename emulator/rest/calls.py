@@ -1,5 +1,6 @@
 """The Call resource (twilio-facts.md 3.2)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -19,13 +20,14 @@ from emulator.entities import (
 from emulator.errors import Alert, RestError, not_found
 from emulator.payloads import rfc2822, talk_seconds
 from emulator.rest import parameters
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.form import PHONE, Form, Parameters, phone_or_address, read_form
 from emulator.world import World
 
 CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 RECORDING_EVENTS = frozenset({"in-progress", "completed", "absent"})
 COMPLETED = frozenset({"completed"})
+SENT = frozenset("0123456789#*wW")
 MAX_TWIML = 4000
 MAX_TIMEOUT_S = 600
 DETECTION_NAMES = frozenset({"MachineDetection", "AsyncAmd", "AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod"})
@@ -48,9 +50,10 @@ CREATE = Parameters(
     | VOICE_NAMES
     | parameters.RECORDING
     | DETECTION_NAMES
-    | {"To", "From", "ApplicationSid", "Timeout", "TimeLimit"},
+    | {"To", "From", "ApplicationSid", "Timeout", "TimeLimit", "SendDigits"},
     HARMLESS,
 )
+LIST = frozenset({"To", "From", "ParentCallSid", "Status"}) | parameters.dated("StartTime", "EndTime")
 UPDATE = Parameters(VOICE_NAMES | {"StatusCallback", "StatusCallbackMethod", "Status", "TimeLimit"})
 
 
@@ -164,10 +167,23 @@ def wish(form: Form, source: str, events: frozenset[str] = RECORDING_EVENTS) -> 
     return RecordingWish(source, 2 if channels == "dual" else 1, track, callbacks)
 
 
+def send_digits(form: Form) -> str:
+    """Return the keys that Twilio presses after the answer.
+
+    Raises:
+        RestError: 400, 21206.
+
+    """
+    digits = form.text("SendDigits")
+    if set(digits) - SENT:
+        raise RestError(400, 21206, f"Invalid SendDigits '{digits}': expected some of 0-9 # * w W")
+    return digits
+
+
 def detection(form: Form, prefix: str, *, asynchronous: bool) -> MachineDetection | None:
-    """Return the machine detection that the form asks for; ``prefix`` names its callback."""
+    """Return the machine detection that the form asks for; ``prefix`` names its callback, ``SendDigits`` forbids it."""
     mode = form.choice("MachineDetection", frozenset({"Enable", "DetectMessageEnd", "none", "None"}))
-    if mode.lower() in {"", "none"}:
+    if mode.lower() in {"", "none"} or form.text("SendDigits"):
         return None
     return MachineDetection(mode, asynchronous, form.url(prefix), form.method(f"{prefix}Method"))
 
@@ -198,6 +214,7 @@ async def create(request: web.Request) -> web.Response:
         detection=detection(form, "AsyncAmdStatusCallback", asynchronous=form.flag("AsyncAmd", default=False)),
         record=recording_wish(form, "OutboundAPI"),
         application_sid=form.text("ApplicationSid"),
+        send_digits=send_digits(form),
     )
     line.dial(world, call)
     return reply(resource(world, call), 201)
@@ -243,8 +260,15 @@ async def update(request: web.Request) -> web.Response:
     source = voice_source(world, form, call.sid)
     if (status or source) and not call.live:
         raise RestError(400, 21220, "Call is not in-progress. Cannot redirect.")
+    before = call.progress
     if "StatusCallback" in form:
-        call.progress = form.subscription("StatusCallback", CALL_EVENTS, call.progress.events or COMPLETED)
+        call.progress = form.subscription("StatusCallback", CALL_EVENTS, before.events or COMPLETED)
+    elif "StatusCallbackMethod" in form:
+        call.progress = replace(before, method=form.method("StatusCallbackMethod"))
+    if call.source is not None and "FallbackUrl" in form:
+        call.source = replace(
+            call.source, fallback_url=form.url("FallbackUrl"), fallback_method=form.method("FallbackMethod")
+        )
     if "TimeLimit" in form:
         _limit(world, call, form)
     if source is not None and not status:
@@ -274,6 +298,7 @@ async def delete(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     """``GET /Calls.json`` with its filters, newest first."""
     world, account_sid = request.app[WORLD], account(request)
+    filters(request, LIST)
     found = [
         call
         for call in reversed(world.calls.values())
@@ -298,9 +323,10 @@ def time_matches(query: MultiMapping[str], name: str, at: float | None) -> bool:
         value = query.get(name + suffix)
         if value is None:
             continue
+        low = _moment(value, name)
         if at is None:
             return False
-        moment, low = datetime.fromtimestamp(at, UTC), _moment(value, name)
+        moment = datetime.fromtimestamp(at, UTC)
         high = low + timedelta(days=1) if len(value) == len("2026-01-01") else low + timedelta(seconds=1)
         passes = {"": low <= moment < high, "<": moment < high, ">": moment >= low}
         if not passes[suffix]:

@@ -7,11 +7,13 @@ from emulator import conference, media
 from emulator.entities import Conference, ConferenceStatus, Source
 from emulator.errors import RestError, not_found
 from emulator.payloads import rfc2822
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest import parameters
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.calls import time_matches
 from emulator.rest.form import Parameters, read_form
 from emulator.world import World
 
+LIST = frozenset({"FriendlyName", "Status"}) | parameters.dated("DateCreated", "DateUpdated")
 UPDATE = Parameters(frozenset({"Status", "AnnounceUrl", "AnnounceMethod"}))
 
 
@@ -78,6 +80,7 @@ def _end(world: World, room: Conference) -> None:
 async def listing(request: web.Request) -> web.Response:
     """``GET /Conferences.json`` with its filters, newest first."""
     world, account_sid = request.app[WORLD], account(request)
+    filters(request, LIST)
     found = [
         room
         for room in reversed(world.conferences.values())

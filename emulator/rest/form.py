@@ -9,11 +9,11 @@ from aiohttp import web
 
 from emulator.entities import Subscription
 from emulator.errors import RestError, not_emulated
+from emulator.rest import values
 
 PREFIX = "/2010-04-01"
 FORM_TYPE = "application/x-www-form-urlencoded"
 PHONE = re.compile(r"^\+[1-9]\d{1,14}$")
-METHODS = frozenset({"GET", "POST"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,17 @@ class Form:
             self._values.setdefault(name, []).append(value)
 
     def check(self, known: Parameters, resource: str) -> None:
-        """Refuse parameters that would be ignored.
+        """Refuse parameters that would be ignored, and values that cannot be right.
 
         Raises:
-            RestError: 501 naming the parameter.
+            RestError: 501 naming the parameter; 400 as ``values.check`` says.
 
         """
         for name in self._values:
             if name not in known.emulated and name not in known.harmless:
                 raise not_emulated(f"the parameter {name} of {resource}")
+        for name, value in self.pairs:
+            values.check(name, value)
 
     def __contains__(self, name: str) -> bool:
         """Tell whether the field was sent, even empty."""
@@ -82,7 +84,7 @@ class Form:
     def method(self, name: str, default: str = "POST") -> str:
         """Return GET or POST."""
         value = self.text(name, default).upper() or default
-        if value not in METHODS:
+        if value not in values.METHODS:
             raise RestError(400, 20001, f"Invalid {name} '{value}': expected GET or POST")
         return value
 
@@ -96,9 +98,8 @@ class Form:
     def url(self, name: str, code: int = 21205) -> str:
         """Return an absolute http(s) URL, or nothing."""
         value = self.text(name)
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise RestError(400, code, f"{name} is not a valid URL: expected an absolute http(s) URL")
+        if value:
+            values.check_url(name, value, code)
         return value
 
     def subscription(self, prefix: str, words: frozenset[str], default: frozenset[str]) -> Subscription:

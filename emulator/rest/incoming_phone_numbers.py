@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from aiohttp import web
-from multidict import MultiMapping
 
 from emulator.config import NumberConfig
 from emulator.entities import Number, Source, Subscription
 from emulator.errors import RestError, not_found
 from emulator.payloads import rfc2822
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.form import PHONE, Form, Parameters, read_form
 from emulator.world import TERMINAL_EVENTS, World
 
@@ -25,7 +24,8 @@ VOICE = frozenset(
         "FriendlyName",
     }
 )
-CREATE = Parameters(VOICE | {"PhoneNumber"})
+LIST = frozenset({"PhoneNumber", "FriendlyName", "Beta", "Origin"})
+CREATE = Parameters(VOICE | {"PhoneNumber", "AreaCode"})
 UPDATE = Parameters(VOICE)
 
 
@@ -71,6 +71,12 @@ def resource(number: Number) -> Json:
     }
 
 
+def _check_application(world: World, form: Form) -> None:
+    sid = form.text("VoiceApplicationSid")
+    if sid and sid not in world.applications:
+        raise RestError(400, 21218, "Invalid application SID: there is no such TwiML application")
+
+
 def _point(world: World, number: Number, form: Form) -> None:
     voice, progress = number.voice, number.progress
     if "VoiceUrl" in form:
@@ -95,7 +101,8 @@ async def create(request: web.Request) -> web.Response:
     """``POST /IncomingPhoneNumbers.json``: the account gets the number."""
     world, account_sid, form = request.app[WORLD], account(request), await read_form(request)
     form.check(CREATE, "IncomingPhoneNumbers create")
-    phone = form.required("PhoneNumber", 21452)
+    _check_application(world, form)
+    phone = form.text("PhoneNumber") or _in_area(world, form.required("AreaCode", 21452))
     if not PHONE.match(phone):
         raise RestError(400, 21421, f"PhoneNumber {phone} is invalid: expected E.164")
     if phone in world.numbers:
@@ -103,6 +110,22 @@ async def create(request: web.Request) -> web.Response:
     number = world.put_number(phone, NumberConfig(account_sid=account_sid))
     _point(world, number, form)
     return reply(resource(number), 201)
+
+
+def _in_area(world: World, area: str) -> str:
+    """Return a free number of a North American area code.
+
+    Raises:
+        RestError: 400, 21451 for an invalid code; 21452 when there is none left.
+
+    """
+    if len(area) != 3 or not area.isdigit() or area[0] in "01":  # noqa: PLR2004 - NPA codes
+        raise RestError(400, 21451, f"AreaCode {area} is invalid: expected three digits")
+    free = (f"+1{area}5550{last:03}" for last in range(100, 200))
+    found = next((number for number in free if number not in world.numbers), None)
+    if found is None:
+        raise RestError(400, 21452, f"No phone numbers found in area code {area}")
+    return found
 
 
 def find(request: web.Request) -> Number:
@@ -129,6 +152,7 @@ async def update(request: web.Request) -> web.Response:
     form = await read_form(request)
     number = find(request)
     form.check(UPDATE, "IncomingPhoneNumbers update")
+    _check_application(request.app[WORLD], form)
     _point(request.app[WORLD], number, form)
     return reply(resource(number))
 
@@ -141,15 +165,16 @@ async def delete(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     """``GET /IncomingPhoneNumbers.json``."""
-    account_sid = account(request)
+    account_sid, wanted = account(request), filters(request, LIST)
     found = [
         number
         for number in request.app[WORLD].numbers.values()
-        if number.account_sid == account_sid and _matches(number, request.query)
+        if number.account_sid == account_sid and _matches(number, wanted)
     ]
     return page(request, "incoming_phone_numbers", found, lambda number: number.sid, resource)
 
 
-def _matches(number: Number, query: MultiMapping[str]) -> bool:
-    wanted = query.get("PhoneNumber", "").replace("*", "")
-    return wanted in number.number and query.get("FriendlyName", number.friendly_name) == number.friendly_name
+def _matches(number: Number, wanted: dict[str, str]) -> bool:
+    known = {"FriendlyName": number.friendly_name, "Beta": "false", "Origin": "twilio"}
+    part = wanted.get("PhoneNumber", "").replace("*", "")
+    return part in number.number and all(wanted.get(name, value) == value for name, value in known.items())

@@ -1,5 +1,11 @@
 """Names of the parameters that several operations share."""
 
+
+def dated(*names: str) -> frozenset[str]:
+    """Return the list filters of dates: each name alone, with ``<`` and with ``>``."""
+    return frozenset(name + suffix for name in names for suffix in ("", "<", ">"))
+
+
 RECORDING = frozenset(
     {
         "Record",

@@ -18,7 +18,7 @@ from emulator.entities import (
 from emulator.errors import RestError, not_found
 from emulator.payloads import rfc2822
 from emulator.rest import parameters
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.calls import (
     CALL_EVENTS,
     COMPLETED,
@@ -38,6 +38,7 @@ LEG_RECORDING_EVENTS = frozenset(
 )
 BEEPS = frozenset({"true", "false", "onEnter", "onExit"})
 MIN_TIMEOUT_S, MAX_TIMEOUT_S, DEFAULT_TIMEOUT_S = 5, 600, 60
+FILTERS = frozenset({"Muted", "Hold", "Coaching"})
 CREATE = Parameters(
     parameters.PROGRESS
     | parameters.RECORDING
@@ -322,7 +323,8 @@ async def listing(request: web.Request) -> web.Response:
     room = request.app[WORLD].conferences.get(key)
     if room is None or room.account_sid != account(request):
         raise not_found(request.path)
-    wanted = {name: boolean_filter(request.query, name) for name in ("Muted", "Hold", "Coaching")}
+    filters(request, FILTERS)
+    wanted = {name: boolean_filter(request.query, name) for name in FILTERS}
     found = [
         participant
         for participant in _listed(request.app[WORLD], room)

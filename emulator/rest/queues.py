@@ -6,7 +6,7 @@ from emulator.entities import Source
 from emulator.errors import RestError, not_found
 from emulator.payloads import rfc2822
 from emulator.queues import DEFAULT_MAX_SIZE, Member, Outcome, Queue
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.form import Form, Parameters, read_form
 
 SETTINGS = Parameters(frozenset({"FriendlyName", "MaxSize"}))
@@ -99,6 +99,7 @@ async def delete(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     """``GET /Queues.json``."""
+    filters(request)
     queues = request.app[WORLD].queues.by_sid.values()
     found = [queue for queue in queues if queue.account_sid == account(request)]
     return page(request, "queues", found, lambda queue: queue.sid, lambda queue: resource(request, queue))
@@ -139,5 +140,6 @@ async def dequeue(request: web.Request) -> web.Response:
 
 async def list_members(request: web.Request) -> web.Response:
     """``GET /Queues/{QU}/Members.json``, the front first."""
+    filters(request)
     members = find(request).members
     return page(request, "queue_members", members, lambda one: one.call.sid, lambda one: member_resource(request, one))

@@ -7,11 +7,12 @@ from emulator.entities import CallStatus, Recording
 from emulator.errors import RestError, not_found
 from emulator.payloads import rfc2822
 from emulator.rest import calls, conferences, parameters
-from emulator.rest.answer import WORLD, Json, account, base, page, reply
+from emulator.rest.answer import WORLD, Json, account, base, filters, page, reply
 from emulator.rest.form import Parameters, read_form
 
 CREATE = Parameters(parameters.RECORDING - {"Record"}, frozenset({"Trim"}))
 UPDATE = Parameters(frozenset({"Status"}), frozenset({"PauseBehavior"}))
+DATED = parameters.dated("DateCreated")
 CURRENT = "Twilio.CURRENT"
 STATES = frozenset({"paused", "in-progress", "stopped"})
 
@@ -108,18 +109,21 @@ async def update(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     """``GET …/Recordings.json`` of a call or conference."""
-    return page(request, "recordings", _owned(request), lambda item: item.sid, resource)
+    filters(request, DATED)
+    found = [item for item in _owned(request) if calls.time_matches(request.query, "DateCreated", item.created_at)]
+    return page(request, "recordings", found, lambda item: item.sid, resource)
 
 
 async def of_account(request: web.Request) -> web.Response:
     """``GET /Recordings.json``: all of the account, newest first."""
-    account_sid, wanted = account(request), request.query
+    account_sid, wanted = account(request), filters(request, DATED | {"CallSid", "ConferenceSid"})
     found = [
         item
         for item in reversed(request.app[WORLD].recordings.values())
         if item.account_sid == account_sid
         and wanted.get("CallSid", item.call_sid) == item.call_sid
         and wanted.get("ConferenceSid", item.conference_sid) == item.conference_sid
+        and calls.time_matches(request.query, "DateCreated", item.created_at)
     ]
     return page(request, "recordings", found, lambda item: item.sid, of_account_resource)
 
@@ -153,4 +157,5 @@ def _known(request: web.Request) -> Recording:
 
 async def fetch_of_account(request: web.Request) -> web.Response:
     """``GET /Recordings/{RE}.json``."""
+    filters(request)
     return reply(of_account_resource(_known(request)))

@@ -3,8 +3,6 @@
 The run is one task per call; redirecting or hanging up cancels it. Verbs that wait for a person wait on the call.
 """
 
-from dataclasses import replace
-
 from emulator import call as calls
 from emulator import media, payloads, recording
 from emulator.entities import Call, CallStatus, RecordingWish, Source, Subscription
@@ -19,6 +17,7 @@ from emulator.world import World
 async def run(world: World, call: Call, source: Source) -> None:
     """Run documents for the call until it ends; an unusable document goes to the fallback, then ends the call."""
     next_source: Source | None = source
+    fallen_back = False
     while next_source is not None and call.live:
         current = next_source
         try:
@@ -26,13 +25,11 @@ async def run(world: World, call: Call, source: Source) -> None:
             next_source = await _execute(world, call, document)
         except DocumentError as error:
             world.alert(error.code, error.detail, call.sid, error.url)
-            next_source = _fallback(world, current, error)
+            next_source = None if fallen_back else _fallback(world, call.source or source, current, error)
+            fallen_back = True
             if next_source is None:
                 world.tell("hears", call, what="voice: an application error has occurred", because="twiml")
                 _end_in_error(world, call)
-            continue
-        if next_source is not None:
-            next_source = _with_fallback(next_source, current)
     calls.answer(world, call)  # an empty document answers and hangs up
     calls.hang_up(world, call)
 
@@ -41,18 +38,14 @@ async def _document(world: World, call: Call, source: Source) -> Document:
     return await fetch.document(world, "twiml", call.sid, call.account_sid, source, payloads.voice_fields(call))
 
 
-def _with_fallback(source: Source, before: Source) -> Source:
-    """The call's fallback URL stays in force through redirects and actions."""
-    return replace(source, fallback_url=before.fallback_url, fallback_method=before.fallback_method)
-
-
-def _fallback(world: World, failed: Source, error: DocumentError) -> Source | None:
-    if not failed.fallback_url:
+def _fallback(world: World, given: Source, failed: Source, error: DocumentError) -> Source | None:
+    """Return the call's fallback, which stays in force through redirects and actions; there is none behind it."""
+    if not given.fallback_url:
         return None
     extra: tuple[tuple[str, str], ...] = ()
     if world.switches.u4_fallback_carries_error:
         extra = (("ErrorCode", str(int(error.code))), ("ErrorUrl", error.url or failed.url))
-    return Source(failed.fallback_url, failed.fallback_method, extra=extra)
+    return Source(given.fallback_url, given.fallback_method, extra=extra)
 
 
 def _end_in_error(world: World, call: Call) -> None:

@@ -27,6 +27,14 @@ def judge(request: pytest.FixtureRequest) -> Judge | str:
 
 
 @pytest.fixture
+def spec(judge: Judge | str) -> Judge:
+    """Twilio's OpenAPI files; without them the test is skipped and says why."""
+    if isinstance(judge, str):
+        pytest.skip(f"Twilio's OpenAPI files cannot be had: {judge}")
+    return judge
+
+
+@pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch, judge: Judge | str) -> Iterator[Recorder]:
     """Every REST answer of the test, judged by Twilio's own OpenAPI files where they are at hand."""
     taken = Recorder()

@@ -208,3 +208,30 @@ async def test_inbound_number_tells_its_end_only(bench: Bench) -> None:
     await bench.settled()
     assert [hit.params["SequenceNumber"] for hit in bench.site.got("/done")] == ["0"]
     assert bench.site.got("/done", CallStatus="completed", Direction="inbound")
+
+
+async def test_digits_after_the_answer(bench: Bench) -> None:
+    """SendDigits is heard by the called party, switches machine detection off, and is refused when malformed."""
+    wish = {"SendDigits": "ww12#", "MachineDetection": "Enable"}
+    sid = await _dial(bench, **wish)
+    await bench.until(lambda: bench.status(sid) == "in-progress", "the answer")
+    events = [event for event in bench.emulator.world.events.journal.entries if event.call_sid == sid]
+    assert next(event.data["what"] for event in events if event.kind == "hears") == "tones: ww12#"
+    assert not [event for event in events if event.kind == "call.detected"]
+    status, body = await bench.rest(
+        "POST", "/Calls.json", {"To": TARGET, "From": NUMBER, "Twiml": PAUSE, "SendDigits": "x"}
+    )
+    assert (status, body["code"]) == (400, 21206)
+
+
+async def test_an_update_may_change_the_fallback_alone(bench: Bench) -> None:
+    """FallbackUrl without Url counts for what the call runs from then on."""
+    bench.site.pages["/fallback"] = PAUSE
+    bench.site.pages["/broken"] = 500
+    caller = await bench.caller(
+        f"<Response><Gather timeout='60' numDigits='1' action='{bench.url('/broken')}'/></Response>"
+    )
+    await bench.until(lambda: bench.status(caller) == "in-progress", "the answer")
+    await bench.rest("POST", f"/Calls/{caller}.json", {"FallbackUrl": bench.url("/fallback")})
+    await bench.control("POST", f"/calls/{caller}/digits", {"digits": "1"})
+    await bench.until(lambda: bench.site.got("/fallback", ErrorCode="11200"), "the fallback")

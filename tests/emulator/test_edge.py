@@ -71,7 +71,8 @@ async def test_headers_of_an_answer(bench: Bench) -> None:
 
 
 NOT_EMULATED = [
-    ("POST", "/Calls.json", {**FORM, "SendDigits": "1"}, "SendDigits"),
+    ("POST", "/Calls.json", {**FORM, "SipAuthPassword": "1"}, "SipAuthPassword"),
+    ("GET", "/Recordings.json?IncludeSoftDeleted=true", None, "IncludeSoftDeleted"),
     ("POST", "/Calls.json", {**FORM, "Byoc": "BY1"}, "Byoc"),
     (
         "POST",

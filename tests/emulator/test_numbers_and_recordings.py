@@ -42,6 +42,15 @@ async def test_buying_and_releasing_a_number(bench: Bench) -> None:
     assert NUMBER in str(problem["detail"])
 
 
+async def test_a_number_of_an_area(bench: Bench) -> None:
+    """AreaCode gives any free number of that area; a code that cannot be one is refused."""
+    for number in ("+14155550100", "+14155550101"):
+        assert (await bench.rest("POST", "/IncomingPhoneNumbers.json", {"AreaCode": "415"}))[1][
+            "phone_number"
+        ] == number
+    assert (await bench.rest("POST", "/IncomingPhoneNumbers.json", {"AreaCode": "15"}))[1]["code"] == 21451
+
+
 async def test_a_number_may_point_to_an_application(bench: Bench) -> None:
     """A number with an application uses the application's voice URL."""
     app = "AP" + "1" * 32

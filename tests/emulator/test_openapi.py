@@ -12,14 +12,6 @@ from emulator_openapi import Answer, Judge, Recorder
 from emulator_tour import Tour, sync_client
 
 
-@pytest.fixture
-def spec(judge: Judge | str) -> Judge:
-    """Twilio's OpenAPI files; without them the test is skipped and says why."""
-    if isinstance(judge, str):
-        pytest.skip(f"Twilio's OpenAPI files cannot be had: {judge}")
-    return judge
-
-
 @pytest.mark.parametrize("client", ["asynchronous", "synchronous"])
 async def test_every_resource_by_the_official_client(center: Center, client: str) -> None:
     """Each operation of each resource works with twilio-python."""

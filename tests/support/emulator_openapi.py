@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from openapi_core import Config, OpenAPI
@@ -46,6 +47,8 @@ class Answer:
     query: str
     status: int
     body: bytes
+    form: tuple[tuple[str, str], ...] = ()
+    """The request's own fields."""
 
 
 @dataclass
@@ -63,7 +66,10 @@ class Recorder:
             known = request.path.startswith(tuple(PRODUCTS))
             if known and isinstance(response, web.Response) and response.status < 400:
                 body = response.body if isinstance(response.body, bytes) else b""
-                self.answers.append(Answer(request.method, request.path, request.query_string, response.status, body))
+                form = tuple(parse_qsl(await request.text(), keep_blank_values=True))
+                self.answers.append(
+                    Answer(request.method, request.path, request.query_string, response.status, body, form)
+                )
             return response
 
         return noted
@@ -75,8 +81,10 @@ class Judge:
     def __init__(self, folder: Path) -> None:
         self._apis: dict[str, OpenAPI] = {}
         self._templates: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        self._specs: dict[str, dict[str, Any]] = {}
         for prefix, name in PRODUCTS.items():
             spec = json.loads((folder / f"{name}.json").read_text())
+            self._specs[prefix] = spec
             self._templates[prefix] = [(path, _pattern(path)) for path in spec["paths"]]
             # None, as openapi-core documents, leaves out the long check of the file itself.
             config = Config(spec_validator_cls=None)  # type: ignore[arg-type]
@@ -92,24 +100,47 @@ class Judge:
             self._apis[prefix].validate_response(request, response)
         except OpenAPIError as error:
             return [f"{answer.method} {answer.path} {answer.status}: {line}" for line in _lines(error)]
-        return []
+        return self._asked(answer)
+
+    def _asked(self, answer: Answer) -> list[str]:
+        """Return what is wrong with the request of an answer: fields and filters that the files do not know."""
+        method, path = self.operation(answer).split(" ", 1)
+        known = {
+            name for one, where, spec in self.specified() if (one, where) == (method, path) for name in names(spec)
+        }
+        given = {name for name, _ in (*answer.form, *parse_qsl(answer.query, keep_blank_values=True))}
+        return [f"{method} {path}: the files know no {name}" for name in sorted(given - known)]
+
+    def specified(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield every operation of the files: method, path, and what the file says of it."""
+        for spec in self._specs.values():
+            for path, methods in spec["paths"].items():
+                for method in ("get", "post", "delete"):
+                    if method in methods:
+                        yield method.upper(), path, methods[method]
+
+    def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema that a reference names, or the schema itself."""
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        found = [one for spec in self._specs.values() if (one := spec["components"]["schemas"].get(name))]
+        return found[0] if found else schema
 
     def operations(self) -> set[str]:
         """Return every operation of the files."""
-        methods = ("get", "post", "delete")
-        return {
-            f"{method.upper()} {path}"
-            for prefix, api in self._apis.items()
-            for path, _ in self._templates[prefix]
-            for method in methods
-            if method in api.spec["paths"][path]
-        }
+        return {f"{method} {path}" for method, path, _ in self.specified()}
 
     def operation(self, answer: Answer) -> str:
         """Return the operation that an answer belongs to, such as ``GET /v1/Workspaces/{Sid}``."""
         prefix = next(prefix for prefix in PRODUCTS if answer.path.startswith(prefix))
         found = [path for path, pattern in self._templates[prefix] if pattern.fullmatch(answer.path)]
         return f"{answer.method} {min(found, key=lambda path: path.count('{'))}" if found else "?"
+
+
+def names(spec: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of an operation's query parameters and form fields."""
+    yield from (one["name"] for one in spec.get("parameters", ()) if one["in"] == "query")
+    content = spec.get("requestBody", {}).get("content", {})
+    yield from content.get("application/x-www-form-urlencoded", {}).get("schema", {}).get("properties", {})
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -8,14 +8,13 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from emulator.errors import RestError, not_emulated, not_found
-from emulator.rest.answer import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, WORLD, account_of, reply
+from emulator.errors import RestError, not_found
+from emulator.rest.answer import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PAGING, WORLD, account_of, reply
 from emulator.rest.form import Form
 from emulator.taskrouter import expressions
 from emulator.taskrouter.entities import Attributes, Workspace
 
 PREFIX = "/v1/Workspaces"
-PAGING = frozenset({"Page", "PageSize", "PageToken"})
 V1 = dict[str, object]
 """A resource as JSON, ready for the encoder."""
 ItemT = TypeVar("ItemT")
@@ -123,19 +122,6 @@ def check_version(request: web.Request, version: int) -> None:
     wanted = request.headers.get("If-Match", "")
     if wanted and wanted != "*" and wanted.removeprefix("W/").strip('"') != str(version):
         raise RestError(412, 20412, f"If-Match {wanted} is not the resource's version {version}: fetch it again")
-
-
-def filters(request: web.Request, known: frozenset[str]) -> dict[str, str]:
-    """Return a list's filters.
-
-    Raises:
-        RestError: 501 naming one that is not emulated.
-
-    """
-    for name in request.query:
-        if name not in known | PAGING:
-            raise not_emulated(f"the list filter {name}")
-    return {name: value for name, value in request.query.items() if name not in PAGING}
 
 
 def page(

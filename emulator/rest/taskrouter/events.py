@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from emulator.rest.answer import reply
-from emulator.rest.taskrouter.answer import V1, base, filters, iso, missing, page, workspace_of
+from emulator.rest.answer import filters, reply
+from emulator.rest.taskrouter.answer import V1, base, iso, missing, page, workspace_of
 from emulator.taskrouter.entities import Workspace, WorkspaceEvent
 
 LIST = frozenset({"EventType", "TaskSid", "WorkerSid", "WorkflowSid", "TaskQueueSid", "ReservationSid", "Sid"})

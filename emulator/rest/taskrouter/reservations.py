@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from emulator.errors import RestError, not_emulated
-from emulator.rest.answer import WORLD
+from emulator.rest.answer import WORLD, filters
 from emulator.rest.form import Form, Parameters, read_form
 from emulator.rest.taskrouter.answer import (
     V1,
@@ -11,7 +11,6 @@ from emulator.rest.taskrouter.answer import (
     base,
     check_version,
     dates,
-    filters,
     missing,
     page,
     pick,
@@ -23,6 +22,8 @@ from emulator.taskrouter import instructions, reservations, tasks, workers
 from emulator.taskrouter.entities import Reservation, ReservationStatus, TaskStatus
 from emulator.world import World
 
+CONFERENCE_EVENTS = frozenset({"start", "end", "join", "leave", "mute", "hold", "speaker"})
+"""Those of a Participants create without ``modify`` and ``announcement`` (twilio-facts.md 5.2)."""
 STATUSES = frozenset(status.value for status in ReservationStatus)
 PREFIXED = {"dequeue": "Dequeue", "call": "Call", "redirect": "Redirect"}
 """How REST names the parameters of an instruction; the conference instruction's carry no prefix."""
@@ -137,9 +138,11 @@ async def update(request: web.Request) -> web.Response:
     """``POST …/Reservations/{WR}``: a status, or an instruction."""
     world, form = request.app[WORLD], await read_form(request)
     reservation = find(request)
-    if "Supervisor" in form or "SupervisorMode" in form:
-        raise not_emulated("the supervise instruction, which is Flex's")
+    if form.text("Instruction") == "supervise":
+        raise not_emulated("the Instruction supervise, which is Flex's")
     form.check(UPDATE, "Reservations update")
+    form.subscription("StatusCallback", instructions.CALL_EVENTS, frozenset())
+    form.subscription("ConferenceStatusCallback", CONFERENCE_EVENTS, frozenset())
     check_version(request, reservation.version)
     status = form.choice("ReservationStatus", STATUSES)
     name = form.choice("Instruction", instructions.KNOWN)

@@ -5,7 +5,7 @@ from datetime import datetime
 from aiohttp import web
 
 from emulator.errors import RestError
-from emulator.rest.answer import WORLD
+from emulator.rest.answer import WORLD, filters
 from emulator.rest.form import Form, Parameters, read_form
 from emulator.rest.taskrouter.answer import (
     V1,
@@ -15,7 +15,6 @@ from emulator.rest.taskrouter.answer import (
     check_version,
     dates,
     expression,
-    filters,
     iso,
     page,
     pick,

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from emulator.errors import RestError
-from emulator.rest.answer import WORLD, reply
+from emulator.rest.answer import WORLD, filters, reply
 from emulator.rest.form import Form, Parameters, read_form
 from emulator.rest.taskrouter.answer import (
     V1,
@@ -13,7 +13,6 @@ from emulator.rest.taskrouter.answer import (
     check_version,
     dates,
     expression,
-    filters,
     iso,
     missing,
     page,

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from emulator.rest.answer import WORLD, reply
+from emulator.rest.answer import WORLD, filters, reply
 from emulator.rest.form import Form, Parameters, read_form
-from emulator.rest.taskrouter.answer import V1, bad, base, dates, expression, filters, page, pick, workspace_of
+from emulator.rest.taskrouter.answer import V1, bad, base, dates, expression, page, pick, workspace_of
 from emulator.rest.taskrouter.workspaces import activity
 from emulator.taskrouter import told, workers, workspaces
 from emulator.taskrouter.configuration import ConfigurationError, parse

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from emulator.rest.answer import WORLD, account_of, reply
+from emulator.rest.answer import WORLD, account_of, filters, reply
 from emulator.rest.form import Form, Parameters, read_form
-from emulator.rest.taskrouter.answer import V1, bad, base, dates, filters, missing, page, pick, workspace_of
+from emulator.rest.taskrouter.answer import V1, bad, base, dates, missing, page, pick, workspace_of
 from emulator.taskrouter import intake, told, workspaces
 from emulator.taskrouter.entities import Activity, TaskChannel, Workspace
 from emulator.world import World
