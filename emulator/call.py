@@ -64,6 +64,9 @@ def answer(world: World, call: Call) -> None:
         call.peer.pick_up.set()
     if call.time_limit_s is not None:
         call.timers.append(world.clock.call_later(call.time_limit_s, lambda: hang_up(world, call)))
+    fault = world.faults.for_leg(call.sid, call.from_, call.to)
+    if fault is not None:
+        call.timers.append(world.clock.call_later(fault.delay_s, lambda: hang_up(world, call)))
     if call.direction is not Direction.INBOUND:
         _after_answer(world, call)
     if call.record is not None:

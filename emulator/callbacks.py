@@ -61,9 +61,12 @@ class Callbacks:
             self._misbehave(fault, entry, account_sid)
 
     def _misbehave(self, fault: Fault, entry: Exchange, account_sid: str) -> None:
+        entry.fault = fault.effect.value
         if fault.effect is Effect.DROP:
             entry.error, entry.cause = "dropped by a fault", "fault"
             self.dropped += 1
+        elif fault.effect is Effect.WRONG_SIGNATURE:
+            self._enqueue(entry, account_sid)
         elif fault.effect is Effect.DOUBLE:
             self._enqueue(entry, account_sid)
             self._enqueue(entry, account_sid)
@@ -84,15 +87,25 @@ class Callbacks:
         elif len(queue) < QUEUE_BOUND:
             queue.append((entry, account_sid))
         else:
-            entry.error = "expired in the queue"
-            self.dropped += 1
-            self._world.alert(Alert.CALLBACK_EXPIRED, "the callback queue is full", entry.resource, entry.url)
+            self._give_up(entry, "the callback queue is full")
+
+    def _expired(self, entry: Exchange) -> bool:
+        limit_s = self._world.switches.callback_expiry_s
+        return limit_s > 0 and self._world.clock.now() - entry.at > limit_s
+
+    def _give_up(self, entry: Exchange, why: str) -> None:
+        entry.error, entry.code = "expired in the queue", int(Alert.CALLBACK_EXPIRED)
+        self.dropped += 1
+        self._world.alert(Alert.CALLBACK_EXPIRED, why, entry.resource, entry.url)
 
     async def _drain(self, resource: str, queue: deque[tuple[Exchange, str]]) -> None:
         try:
             while queue:
                 entry, account_sid = queue.popleft()
-                await self._deliver(entry, account_sid)
+                if self._expired(entry):
+                    self._give_up(entry, "the callback has waited too long behind slow answers")
+                else:
+                    await self._deliver(entry, account_sid)
         finally:
             del self._queues[resource]
             if not self._queues:

@@ -102,7 +102,8 @@ def reserve(world: World, room: Conference, call: Call, options: JoinOptions, *,
 
     """
     check_label(world, room, options.label)
-    if len(room.participants) >= room.settings.max_participants:
+    first = world.switches.u23_max_participants == "first"
+    if len(room.participants) >= (room.settings if first else options).max_participants:
         raise RoomFullError(room.sid)
     now = world.clock.now()
     participant = Participant(
@@ -146,6 +147,9 @@ def _start_if_ready(world: World, room: Conference) -> None:
     if room.status is ConferenceStatus.INIT and ready:
         room.status = ConferenceStatus.IN_PROGRESS
         emit(world, room, "conference-start")
+        fault = world.faults.for_room(room.sid, room.name)
+        if fault is not None:
+            world.clock.call_later(fault.delay_s, lambda: end(world, room))
         if room.settings.record is not None:
             recording.start(world, room.settings.record, room=room)
 
@@ -215,6 +219,11 @@ def complete(world: World, room: Conference, reason: str, *, ender: Participant 
         _remove(world, participant, Departure(others, _status_after(participant), conference_over=True))
     if not end_first and loud:
         _tell_end(world, room, ender)
+
+
+def end(world: World, room: Conference) -> None:
+    """End a running conference for everybody, as the API does."""
+    complete(world, room, API_END, ender=None, others="conference_ended_via_api")
 
 
 def _status_after(participant: Participant) -> CallStatus:

@@ -3,16 +3,16 @@
 JSON in and out, no authentication: for tests and terminals on this machine.
 """
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from emulator import call as calls
-from emulator import inspector, line, media, views
+from emulator import conference, inspector, line, media, views
 from emulator.conference_events import emit
 from emulator.config import ApplicationConfig, NumberConfig
-from emulator.entities import Call, CallStatus, Speech
+from emulator.entities import Call, CallStatus, ConferenceStatus, Speech
 from emulator.events import stream
 from emulator.faults import Chaos, Fault
 from emulator.people import Person
@@ -46,6 +46,12 @@ class Saying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the party says."""
 
     text: str
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the account may do."""
+
+    calls_per_second: Annotated[float, msgspec.Meta(ge=0.0)]
 
 
 class Speaking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,6 +161,16 @@ async def end_session(request: web.Request) -> web.Response:
     return as_json({"status": "ok"})
 
 
+async def end_conference(request: web.Request) -> web.Response:
+    """``POST /conferences/{sid}/end``: Twilio ends the whole conference."""
+    world = request.app[WORLD]
+    room = world.conferences.get(request.match_info["sid"])
+    if room is None or room.status is ConferenceStatus.COMPLETED:
+        return problem(404, "no such conference" if room is None else "the conference is over")
+    conference.end(world, room)
+    return as_json({"status": "ok"})
+
+
 # -- people, numbers, faults ------------------------------------------------------------------------------------------
 
 
@@ -212,6 +228,13 @@ async def put_chaos(request: web.Request) -> web.Response:
     return as_json(chaos)
 
 
+async def put_limits(request: web.Request) -> web.Response:
+    """``PUT /limits``: calls per second from now on; more are queued. 0: no limit."""
+    limits = await read(request, Limits)
+    request.app[WORLD].calls_per_second = limits.calls_per_second
+    return as_json(limits)
+
+
 async def list_faults(request: web.Request) -> web.Response:
     """``GET /faults``: those that are still to come."""
     return as_json({"faults": request.app[WORLD].faults.pending})
@@ -241,6 +264,7 @@ def add(app: web.Application) -> None:
     router.add_post(BASE + "/calls/{sid}/session-end", end_session)
     taskrouter_control.add(app, BASE)
     router.add_get(BASE + "/conferences", views.list_conferences)
+    router.add_post(BASE + "/conferences/{sid}/end", end_conference)
     router.add_get(BASE + "/people", list_people)
     router.add_put(BASE + "/people/{address}", put_person)
     router.add_delete(BASE + "/people/{address}", delete_person)
@@ -249,6 +273,7 @@ def add(app: web.Application) -> None:
     router.add_post(BASE + "/faults", add_fault)
     router.add_get(BASE + "/faults", list_faults)
     router.add_put(BASE + "/chaos", put_chaos)
+    router.add_put(BASE + "/limits", put_limits)
     router.add_delete(BASE + "/faults", clear_faults)
     router.add_get(BASE + "/requests", views.list_requests)
     router.add_get(BASE + "/requests/{number}", inspector.one_request)

@@ -181,6 +181,7 @@ class JoinOptions:
     """None: Twilio's music. An empty URL: silence."""
     early_media: bool = True
     beep: str = "true"
+    max_participants: int = 250
 
 
 @dataclass(frozen=True, slots=True)

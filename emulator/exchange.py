@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from emulator.errors import Alert, DocumentError
+from emulator.faults import Effect
 from emulator.journal import Exchange
 from emulator.signing import signature, signed_url
 from emulator.world import World
@@ -228,6 +229,8 @@ class Exchanger:
             headers["Content-Type"] = FORM
         if attempt.entry.kind not in SIGNED_BY_SWITCH or self._world.switches.u3_taskrouter_and_conversation_sign:
             token = self._world.signing_token(attempt.account_sid)
+            if attempt.entry.fault == Effect.WRONG_SIGNATURE:
+                token += " that is wrong"
             headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
         if attempt.authorization:
             headers["Authorization"] = attempt.authorization

@@ -84,6 +84,8 @@ def of_request(entry: Exchange) -> str:
     """Return why a request came to nothing, or nothing when it did not."""
     if entry.error is None:
         return ""
+    if entry.fault == "wrong-signature" and entry.cause == "4xx":
+        return "A fault that was asked for here signed this request wrongly, and your server refused it: well done."
     if entry.cause in {"4xx", "5xx"} and entry.status is not None:
         return of_status(entry.status)
     return BY_CAUSE.get(entry.cause) or of_code(entry.code or 0)

@@ -10,23 +10,34 @@ FAULT_BOUND = 1_000
 
 
 class Effect(StrEnum):
-    """What goes wrong. The first five hit REST requests, the others callbacks."""
+    """What goes wrong; ``REST``, ``CALLBACKS``, ``DOCUMENTS``, ``LEGS`` and ``ROOMS`` say with what."""
 
     TOO_MANY_REQUESTS = "429"
     ERROR_BEFORE = "500-before"
     ERROR_AFTER = "500-after"
     ANSWER_LOST = "answer-lost"
     SLOW = "slow"
+    UNAVAILABLE_BEFORE = "503-before"
+    BAD_GATEWAY_AFTER = "502-after"
+    ANSWER_LATE = "answer-late"
     DROP = "drop"
     DOUBLE = "double"
     DELAY = "delay"
+    WRONG_SIGNATURE = "wrong-signature"
+    UNREACHABLE = "unreachable"
+    LEG_DROP = "leg-drop"
+    CONFERENCE_END = "conference-end"
 
 
-CALLBACK_EFFECTS = frozenset({Effect.DROP, Effect.DOUBLE, Effect.DELAY})
+CALLBACKS = frozenset({Effect.DROP, Effect.DOUBLE, Effect.DELAY, Effect.WRONG_SIGNATURE})
+DOCUMENTS = frozenset({Effect.UNREACHABLE, Effect.WRONG_SIGNATURE})
+LEGS = frozenset({Effect.LEG_DROP})
+ROOMS = frozenset({Effect.CONFERENCE_END})
+REST = frozenset(Effect) - CALLBACKS - DOCUMENTS - LEGS - ROOMS
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One scripted fault. ``match`` is a part of the REST path, or of a callback's URL, kind or event."""
+    """One scripted fault. ``match`` is a part of what it hits: see the methods of ``Faults``."""
 
     effect: Effect
     times: int = 1
@@ -91,9 +102,9 @@ class Faults:
         """Disarm all faults."""
         self.pending.clear()
 
-    def _take(self, method: str, texts: tuple[str, ...], *, callbacks: bool) -> Fault | None:
+    def _take(self, method: str, texts: tuple[str, ...], effects: frozenset[Effect]) -> Fault | None:
         for fault in self.pending:
-            if (fault.effect in CALLBACK_EFFECTS) is callbacks and fault.hits(method, *texts):
+            if fault.effect in effects and fault.hits(method, *texts):
                 fault.times -= 1
                 if fault.times == 0:
                     self.pending.remove(fault)
@@ -102,17 +113,29 @@ class Faults:
 
     def for_rest(self, method: str, path: str) -> Fault | None:
         """Use up the first fault that hits this REST request, or draw one."""
-        fault = self._take(method, (path,), callbacks=False) if self.pending else None
+        fault = self._take(method, (path,), REST) if self.pending else None
         if fault is None and self.chaos is not None and method != "GET":
             return self._draw(self.chaos.for_rest(), 0.0)
         return fault
 
     def for_callback(self, method: str, url: str, kind: str, event: str) -> Fault | None:
         """Use up the first fault that hits this callback, or draw one."""
-        fault = self._take(method, (url, kind, event), callbacks=True) if self.pending else None
+        fault = self._take(method, (url, kind, event), CALLBACKS) if self.pending else None
         if fault is None and self.chaos is not None:
             return self._draw(self.chaos.for_callbacks(), self.chaos.max_delay_s)
         return fault
+
+    def for_document(self, method: str, url: str, kind: str) -> Fault | None:
+        """Use up the first fault that hits this request for TwiML: ``twiml``, ``wait-music``, ``announcement``."""
+        return self._take(method, (url, kind), DOCUMENTS) if self.pending else None
+
+    def for_leg(self, sid: str, from_: str, to: str) -> Fault | None:
+        """Use up the first fault that drops this leg once it has been answered."""
+        return self._take("", (sid, from_, to), LEGS) if self.pending else None
+
+    def for_room(self, sid: str, name: str) -> Fault | None:
+        """Use up the first fault that ends this conference once it has begun."""
+        return self._take("", (sid, name), ROOMS) if self.pending else None
 
     def _draw(self, chances: tuple[tuple[Effect, float], ...], max_delay_s: float) -> Fault | None:
         dart = self._random.random()

@@ -82,6 +82,7 @@ def request_line(entry: Exchange) -> dict[str, object]:
         "error": entry.error,
         "first_error": entry.first_error,
         "code": entry.code,
+        "fault": entry.fault,
         "attempts": entry.attempts,
         "done_at": done,
         "latency_s": None if begun is None or done is None else round(done - begun, 4),

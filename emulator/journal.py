@@ -35,6 +35,8 @@ class Exchange:
     began_at: float | None = None
     """When the first attempt began; before, it waited for the callbacks ahead of it."""
     account_sid: str = ""
+    fault: str | None = None
+    """The fault that was asked for and hit this request."""
     cause: str = ""
     """``ct rt partial 4xx 5xx url redirects fault``: what kind of failure the error is."""
     code: int | None = None

@@ -102,11 +102,11 @@ def _give_up(world: World, call: Call) -> None:
 
 
 def _take_slot(world: World, account_sid: str) -> float:
-    if world.config.calls_per_second <= 0:
+    if world.calls_per_second <= 0:
         return 0.0
     now = world.clock.monotonic()
     slot = max(now, world.next_slot_at.get(account_sid, now))
-    world.next_slot_at[account_sid] = slot + 1 / world.config.calls_per_second
+    world.next_slot_at[account_sid] = slot + 1 / world.calls_per_second
     return slot - now
 
 

@@ -168,13 +168,16 @@ def media_fields(participant: Participant, *, with_conference: bool) -> dict[str
     return fields
 
 
-def recording_fields(recording: Recording, url: str) -> dict[str, str]:
-    """Return a recording status callback (section 2.7). ``url`` is the recording's without extension."""
+def recording_fields(recording: Recording, url: str, event: str) -> dict[str, str]:
+    """Return a recording status callback (section 2.7).
+
+    ``url`` is the recording's without extension; ``event`` is the RecordingStatus.
+    """
     fields = {
         "AccountSid": recording.account_sid,
         "RecordingSid": recording.sid,
         "RecordingUrl": url,
-        "RecordingStatus": recording.status,
+        "RecordingStatus": event,
         "RecordingChannels": str(recording.wish.channels),
         "RecordingStartTime": rfc2822(recording.created_at),
         "RecordingSource": recording.wish.source,
@@ -184,9 +187,9 @@ def recording_fields(recording: Recording, url: str) -> dict[str, str]:
     else:
         fields["CallSid"] = recording.call_sid
         fields["RecordingTrack"] = recording.wish.track
-    if recording.status == "completed":
+    if event == "completed":
         fields["RecordingDuration"] = str(recording.duration_s or 0)
-    if recording.status == "absent":
+    if event == "absent":
         del fields["RecordingUrl"]
         fields["ErrorCode"] = "16102"
     return fields

@@ -4,6 +4,8 @@ from emulator import payloads
 from emulator.entities import Call, Conference, Recording, RecordingWish
 from emulator.world import World
 
+CHANGES = {"paused": "paused", "in-progress": "resumed", "stopped": "stopped"}
+"""A status that REST gives, and the event that Participants alone can subscribe to."""
 ACTIVE = frozenset({"in-progress", "paused"})
 
 
@@ -27,6 +29,7 @@ def start(world: World, wish: RecordingWish, *, call: Call | None = None, room: 
         conference_sid=room.sid if room else "",
     )
     world.add_recording(recording)
+    _call_back(world, recording, "started")
     _tell(world, recording)
     return recording
 
@@ -34,6 +37,7 @@ def start(world: World, wish: RecordingWish, *, call: Call | None = None, room: 
 def change(world: World, recording: Recording, status: str) -> None:
     """Pause, resume or stop. A stopped recording is finished and told as ``completed``."""
     recording.updated_at = world.clock.now()
+    _call_back(world, recording, CHANGES[status])
     if status == "stopped":
         finish(world, recording)
         return
@@ -58,9 +62,13 @@ def _silent(world: World, recording: Recording) -> bool:
 
 def _tell(world: World, recording: Recording) -> None:
     world.tell(f"recording.{recording.status}", world.calls.get(recording.call_sid), recording_sid=recording.sid)
+    _call_back(world, recording, recording.status)
+
+
+def _call_back(world: World, recording: Recording, event: str) -> None:
     callbacks = recording.wish.callbacks
-    if callbacks.wants(recording.status):
-        fields = payloads.recording_fields(recording, media_url(world, recording))
+    if callbacks.wants(event):
+        fields = payloads.recording_fields(recording, media_url(world, recording), event)
         world.callbacks.send(
             "recording",
             recording.sid,
@@ -68,7 +76,7 @@ def _tell(world: World, recording: Recording) -> None:
             callbacks.method,
             fields,
             recording.account_sid,
-            recording.status,
+            event,
         )
 
 

@@ -1,7 +1,7 @@
 """What Twilio does is not confirmed everywhere: each such point of twilio-facts.md 9.1 is a switch here.
 
-The field names carry the point's number. Without a switch: U23 (the first participant's MaxParticipants counts), U26
-(native TaskRouter transfers are Flex's alone).
+The field names carry the point's number. Without a switch: U26 (native TaskRouter transfers are Flex's alone, and no
+REST resource of Twilio's files makes one).
 """
 
 from enum import StrEnum
@@ -63,6 +63,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     u20_coach_left_alone: str = "silent"
     u21_events_carry_call_sid_to_coach: bool = False
     u22_names_case_sensitive: bool = True
+    u23_max_participants: str = "first"
+    """Whose MaxParticipants counts: the ``first`` participant's, or each ``joiner``'s own."""
     u24_retry_after_s: int | None = None
     u25_amd_unknown_at_hangup: bool = False
     u27_concurrency_ceiling: int = 100
@@ -79,6 +81,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Recorded payloads show 0 for a lone ``completed`` (status-11), others 3: both exist."""
     read_lag_s: float = 0.0
     """Reads are eventually consistent: lists and fetches do not see the last ``read_lag_s`` seconds."""
+    callback_expiry_s: float = 0.0
+    """After how long behind slow answers a callback expires (15002); Twilio names no time. 0: never."""
     ring_timeout_buffer_s: float = 0.0
     """Twilio rings up to 5 s longer than ``Timeout``."""
     held_end_on_exit_ignored: bool = True

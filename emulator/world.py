@@ -76,6 +76,7 @@ class World:
         self.closing = False
         self.rest_in_flight = 0
         self.started_at = self.clock.now()
+        self.calls_per_second = config.calls_per_second
         self.next_slot_at: dict[str, float] = {}
         self._rooms: dict[tuple[str, str], Conference] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -74,7 +74,7 @@ async def update(request: web.Request) -> web.Response:
 def _end(world: World, room: Conference) -> None:
     if room.status is ConferenceStatus.INIT:
         raise RestError(world.switches.u14_state_status, 16099, "Unexpected conference status: init, cannot be ended")
-    conference.complete(world, room, conference.API_END, ender=None, others="conference_ended_via_api")
+    conference.end(world, room)
 
 
 async def listing(request: web.Request) -> web.Response:

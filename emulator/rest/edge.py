@@ -20,6 +20,7 @@ log = structlog.get_logger("emulator")
 CONTROL = "/_emulator"
 OWN = "Emulator-Own"
 """A header of requests that a scenario makes itself: no application goes on with their answer."""
+BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 BODIES_KEPT = 500
 MAX_BODY_KEPT = 16_384
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -141,9 +142,16 @@ async def _faulty(request: web.Request, handler: Handler, entry: RestRequest, fa
     if fault.effect is Effect.SLOW:
         await request.app[WORLD].clock.sleep(fault.delay_s)
         return await handler(request)
+    if fault.effect is Effect.UNAVAILABLE_BEFORE:
+        raise RestError(503, 20503, "Service Unavailable")
     response = await handler(request)
+    if fault.effect is Effect.ANSWER_LATE:
+        await request.app[WORLD].clock.sleep(fault.delay_s)
+        return response
     if fault.effect is Effect.ERROR_AFTER:
         raise RestError(500, 20500, "Internal Server Error")
+    if fault.effect is Effect.BAD_GATEWAY_AFTER:
+        return web.Response(status=502, text=BAD_GATEWAY, content_type="text/html")
     if request.transport is not None:
         request.transport.abort()
     return response

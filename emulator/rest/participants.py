@@ -109,7 +109,7 @@ async def create(request: web.Request) -> web.Response:
     from_, to = check_parties(world, account_sid, form)
     settings = _settings(form)
     call = _call(world, account_sid, from_, to, form)
-    options = _options(form)
+    options = _options(form, settings.max_participants)
     room = _room(world, request, settings)
     try:
         if options.coach_sid is not None:
@@ -155,7 +155,7 @@ def _settings(form: Form) -> RoomSettings:
     return RoomSettings(callbacks, int(size), wish)
 
 
-def _options(form: Form) -> JoinOptions:
+def _options(form: Form, max_participants: int) -> JoinOptions:
     coach = form.text("CallSidToCoach")
     coaching = form.flag("Coaching", default=bool(coach))
     if coaching and not coach:
@@ -170,6 +170,7 @@ def _options(form: Form) -> JoinOptions:
         wait=wait,
         early_media=form.flag("EarlyMedia", default=True),
         beep=form.choice("Beep", BEEPS, "true"),
+        max_participants=max_participants,
     )
 
 

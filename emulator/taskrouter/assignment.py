@@ -84,6 +84,7 @@ async def _post(world: World, reservation: Reservation, url: str) -> Reply:
     world.exchanges.add(entry)
     account_sid = reservation.task.workspace.account_sid
     fault = world.faults.for_callback("POST", url, KIND, "")
+    entry.fault = fault.effect.value if fault else None
     if fault is not None and fault.effect is Effect.DROP:
         entry.error, entry.cause = "dropped by a fault", "fault"
         raise ExchangeFailedError("rt", entry.error)

@@ -5,6 +5,7 @@ import asyncio
 from emulator.entities import Source
 from emulator.errors import Alert, DocumentError
 from emulator.exchange import MAX_BODY, ExchangeFailedError, Reply, document_error
+from emulator.faults import Effect
 from emulator.journal import Exchange
 from emulator.twiml.document import Document, parse
 from emulator.twiml.verbs import Play
@@ -44,7 +45,10 @@ async def document(
 
 async def _get(world: World, entry: Exchange, account_sid: str) -> Document | DocumentError:
     """Return the document or the error: an outcome that nobody waits for any more must not look like a crash."""
+    fault = world.faults.for_document(entry.method, entry.url, entry.kind)
+    entry.fault = fault.effect.value if fault else None
     try:
+        _stumble(entry)
         reply = await world.exchanger.run(entry, account_sid)
         entry.body = reply.body.decode(errors="replace")
         return _read(reply)
@@ -55,6 +59,13 @@ async def _get(world: World, entry: Exchange, account_sid: str) -> Document | Do
     except DocumentError as error:
         entry.error, entry.code = str(error), int(error.code)
         return error
+
+
+def _stumble(entry: Exchange) -> None:
+    """Fail when a fault wants the document to be out of reach."""
+    if entry.fault == Effect.UNREACHABLE:
+        entry.error, entry.cause = "unreachable by a fault", "fault"
+        raise ExchangeFailedError(entry.cause, entry.error)
 
 
 def _read(reply: Reply) -> Document:

@@ -115,4 +115,5 @@ def _options(document: Document, noun: ConferenceNoun) -> JoinOptions:
         coach_sid=noun.coach or None,
         wait=wait,
         beep=noun.beep,
+        max_participants=noun.max_participants,
     )
