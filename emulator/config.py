@@ -75,6 +75,8 @@ class EmulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     play_s: float = 3.0
     """How long one ``<Play>`` lasts; nothing is really played."""
     say_s: float = 1.5
+    media_base_url: str = "https://api.twilio.com"
+    """Where RecordingUrl leads. Sounds are served here as well, so the emulator's own URL makes them reachable."""
     journal_size: int = 10_000
     """Entries that each journal keeps; older ones are dropped and counted."""
 

@@ -293,3 +293,29 @@ class Application:
     account_sid: str
     voice: Source
     progress: Subscription
+    created_at: float
+    updated_at: float
+    friendly_name: str = ""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Account:
+    """The main account or a subaccount: ``active``, ``suspended`` or ``closed``. Its token is the world's."""
+
+    sid: str
+    friendly_name: str
+    created_at: float
+    updated_at: float
+    status: str = "active"
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ApiKey:
+    """An API key of an account."""
+
+    sid: str
+    secret: str
+    account_sid: str
+    friendly_name: str
+    created_at: float
+    updated_at: float

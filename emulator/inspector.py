@@ -43,7 +43,7 @@ async def to_page(request: web.Request) -> web.Response:
 def shown(world: World, body: object, status: int = 200) -> web.Response:
     """Return JSON without this Twilio's secrets."""
     text = msgspec.json.encode(body)
-    for secret in {*world.tokens.values(), *world.config.api_keys.values()}:
+    for secret in {*world.tokens.values(), *(key.secret for key in world.keys.values())}:
         if len(secret) >= MIN_SECRET:
             text = text.replace(msgspec.json.encode(secret)[1:-1], BLOT)
     return web.Response(body=text, status=status, content_type="application/json")

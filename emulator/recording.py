@@ -11,8 +11,7 @@ ACTIVE = frozenset({"in-progress", "paused"})
 
 def media_url(world: World, recording: Recording) -> str:
     """Return the recording's URL as callbacks name it, without an extension."""
-    del world
-    return f"https://api.twilio.com/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
+    return f"{world.config.media_base_url}/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
 
 
 def start(world: World, wish: RecordingWish, *, call: Call | None = None, room: Conference | None = None) -> Recording:

@@ -13,7 +13,18 @@ import structlog
 from emulator.bins import Bins
 from emulator.clock import Clock
 from emulator.config import ApplicationConfig, EmulatorConfig, NumberConfig
-from emulator.entities import Application, Call, Conference, ConferenceStatus, Number, Recording, Source, Subscription
+from emulator.entities import (
+    Account,
+    ApiKey,
+    Application,
+    Call,
+    Conference,
+    ConferenceStatus,
+    Number,
+    Recording,
+    Source,
+    Subscription,
+)
 from emulator.errors import Alert
 from emulator.faults import Faults
 from emulator.journal import AlertEntry, Event, EventBus, Exchange, Journal, RestRequest
@@ -57,7 +68,13 @@ class World:
         self.people = People(config.people, config.default_person, config.crowd, config.seed)
         self.bins = Bins(config.twiml)
         self.statistics = Statistics()
-        self.tokens = {config.account_sid: config.auth_token, **config.subaccounts}
+        self.tokens: dict[str, str] = {}
+        self.accounts: dict[str, Account] = {}
+        self.keys: dict[str, ApiKey] = {}
+        for sid, token in {config.account_sid: config.auth_token, **config.subaccounts}.items():
+            self.add_account(sid, token, "Local Twilio" if sid == config.account_sid else "")
+        for sid, secret in config.api_keys.items():
+            self.add_key(sid, secret, config.account_sid)
         self.calls: dict[str, Call] = {}
         self.conferences: dict[str, Conference] = {}
         self.recordings: dict[str, Recording] = {}
@@ -92,6 +109,23 @@ class World:
 
     # -- accounts -----------------------------------------------------------------------------------------------------
 
+    def add_account(self, sid: str, token: str, name: str) -> Account:
+        """Make an account known by its auth token."""
+        now = self.clock.now()
+        self.tokens[sid] = token
+        self.accounts[sid] = Account(
+            sid=sid, friendly_name=name or f"Account {sid[-4:]}", created_at=now, updated_at=now
+        )
+        return self.accounts[sid]
+
+    def add_key(self, sid: str, secret: str, account_sid: str, name: str = "") -> ApiKey:
+        """Make an API key known."""
+        now = self.clock.now()
+        self.keys[sid] = ApiKey(
+            sid=sid, secret=secret, account_sid=account_sid, friendly_name=name, created_at=now, updated_at=now
+        )
+        return self.keys[sid]
+
     def signing_token(self, account_sid: str) -> str:
         """Return the token that signs this account's webhooks (U1)."""
         if self.switches.u1_subaccount_signs:
@@ -123,6 +157,7 @@ class World:
 
     def put_application(self, sid: str, config: ApplicationConfig) -> Application:
         """Create the TwiML application or point it anew."""
+        old, now = self.applications.get(sid), self.clock.now()
         self.applications[sid] = Application(
             sid=sid,
             account_sid=config.account_sid or self.config.account_sid,
@@ -134,6 +169,9 @@ class World:
                 config.voice_fallback_method,
             ),
             progress=Subscription(config.status_callback, config.status_callback_method, TERMINAL_EVENTS),
+            created_at=old.created_at if old else now,
+            updated_at=now,
+            friendly_name=old.friendly_name if old else f"Application {sid[-4:]}",
         )
         return self.applications[sid]
 

@@ -123,13 +123,23 @@ def _authenticate(world: World, request: web.Request) -> None:
         user, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         raise refused from None
-    expected = world.tokens.get(user) or world.config.api_keys.get(user)
-    account_sid = request.match_info.get("account", user if user in world.tokens else world.config.account_sid)
-    allowed = user in {account_sid, world.config.account_sid} or user in world.config.api_keys
+    key = world.keys.get(user)
+    expected = key.secret if key else world.tokens.get(user)
+    owner = key.account_sid if key else user
+    account_sid = request.match_info.get("account", owner)
+    allowed = owner in {account_sid, world.config.account_sid}
     right = expected is not None and hmac.compare_digest(secret.encode(), expected.encode())
     if not right or not allowed or account_sid not in world.tokens:
         raise refused
+    _check_active(world, request, account_sid)
     request[ACCOUNT] = account_sid
+
+
+def _check_active(world: World, request: web.Request, account_sid: str) -> None:
+    """Refuse what a suspended or closed account asks for; the account itself can be seen and opened again."""
+    status = world.accounts[account_sid].status
+    if status != "active" and not request.path.endswith(f"/Accounts/{account_sid}.json"):
+        raise RestError(403, 20005, f"Account {account_sid} is {status}")
 
 
 async def _faulty(request: web.Request, handler: Handler, entry: RestRequest, fault: Fault) -> web.StreamResponse:

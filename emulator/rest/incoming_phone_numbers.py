@@ -1,7 +1,5 @@
 """The IncomingPhoneNumber resource, as far as pointing a number needs it."""
 
-from dataclasses import replace
-
 from aiohttp import web
 
 from emulator.config import NumberConfig
@@ -77,19 +75,20 @@ def _check_application(world: World, form: Form) -> None:
         raise RestError(400, 21218, "Invalid application SID: there is no such TwiML application")
 
 
-def _point(world: World, number: Number, form: Form) -> None:
-    voice, progress = number.voice, number.progress
-    if "VoiceUrl" in form:
-        voice = replace(voice, url=form.url("VoiceUrl"))
-    if "VoiceFallbackUrl" in form:
-        voice = replace(voice, fallback_url=form.url("VoiceFallbackUrl"))
-    number.voice = Source(
-        voice.url,
+def pointed(voice: Source, form: Form) -> Source:
+    """Return where a number or application leads after the form's changes."""
+    return Source(
+        form.url("VoiceUrl") if "VoiceUrl" in form else voice.url,
         form.method("VoiceMethod", voice.method),
         None,
-        voice.fallback_url,
+        form.url("VoiceFallbackUrl") if "VoiceFallbackUrl" in form else voice.fallback_url,
         form.method("VoiceFallbackMethod", voice.fallback_method),
     )
+
+
+def _point(world: World, number: Number, form: Form) -> None:
+    progress = number.progress
+    number.voice = pointed(number.voice, form)
     url = form.url("StatusCallback", 21609) if "StatusCallback" in form else progress.url
     number.progress = Subscription(url, form.method("StatusCallbackMethod", progress.method), TERMINAL_EVENTS)
     number.friendly_name = form.text("FriendlyName", number.friendly_name)

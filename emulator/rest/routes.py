@@ -3,9 +3,18 @@
 from aiohttp import web
 
 from emulator.errors import not_emulated, not_found
-from emulator.payloads import rfc2822
-from emulator.rest import calls, conferences, incoming_phone_numbers, participants, queues, recordings
-from emulator.rest.answer import WORLD, account, base, reply
+from emulator.rest import (
+    accounts,
+    applications,
+    calls,
+    conferences,
+    incoming_phone_numbers,
+    keys,
+    participants,
+    queues,
+    recordings,
+    sound,
+)
 from emulator.rest.form import PREFIX
 from emulator.rest.taskrouter import routes as taskrouter
 
@@ -13,11 +22,9 @@ ACCOUNT = PREFIX + "/Accounts/{account}"
 NOT_EMULATED = frozenset(
     {
         "Addresses",
-        "Applications",
         "AuthorizedConnectApps",
         "AvailablePhoneNumbers",
         "Balance",
-        "Keys",
         "Messages",
         "Notifications",
         "OutgoingCallerIds",
@@ -30,34 +37,18 @@ NOT_EMULATED = frozenset(
     }
 )
 """Twilio's other resources: asking for them is told apart from a mistyped path."""
+KNOWN = frozenset({"Applications", "Calls", "Conferences", "IncomingPhoneNumbers", "Keys", "Queues", "Recordings"})
 OF_CALLS = frozenset(calls.camel(name) for name in calls.SUBRESOURCES) - {"Recordings"}
-
-
-async def fetch_account(request: web.Request) -> web.Response:
-    """``GET /Accounts/{AC}.json``."""
-    world, account_sid = request.app[WORLD], account(request)
-    main = world.config.account_sid
-    return reply(
-        {
-            "sid": account_sid,
-            "owner_account_sid": main,
-            "friendly_name": "Local Twilio",
-            "status": "active",
-            "type": "Full",
-            "auth_token": "",
-            "date_created": rfc2822(world.started_at),
-            "date_updated": rfc2822(world.started_at),
-            "uri": f"{base(account_sid)}.json",
-            "subresource_uris": {"calls": f"{base(account_sid)}/Calls.json"},
-        }
-    )
 
 
 async def elsewhere(request: web.Request) -> web.Response:
     """Answer for a path that is not emulated: 501 for a resource of Twilio's, else 404."""
-    parts = request.match_info["rest"].removesuffix(".json").split("/")
+    path = request.match_info["rest"]
+    parts = path.removesuffix(".json").split("/")
     if parts[0] in NOT_EMULATED:
         raise not_emulated(f"the resource {parts[0]}")
+    if parts[0].partition(".")[0] in KNOWN and not path.endswith(".json"):
+        raise not_emulated(f"{path} as anything but JSON: add .json to the path")
     if parts[0] == "Calls" and len(parts) > 2 and parts[2] in OF_CALLS:  # noqa: PLR2004 - resource, SID, subresource
         raise not_emulated(f"the subresource Calls/…/{parts[2]}")
     raise not_found(request.path)
@@ -68,10 +59,28 @@ async def other_product(request: web.Request) -> web.Response:
     raise not_emulated(f"the resource {request.match_info['rest'].split('/')[0]} of another product")
 
 
+async def kinds_of_numbers(request: web.Request) -> web.Response:
+    """Answer for ``/IncomingPhoneNumbers/Local.json`` and its like: 501."""
+    raise not_emulated(f"the subresource IncomingPhoneNumbers/{request.match_info['kind']}")
+
+
+def _add_account(router: web.UrlDispatcher) -> None:
+    router.add_post(PREFIX + "/Accounts.json", accounts.create)
+    router.add_get(PREFIX + "/Accounts.json", accounts.listing)
+    router.add_get(ACCOUNT + ".json", accounts.fetch)
+    router.add_post(ACCOUNT + ".json", accounts.update)
+    for path, module, name in (("/Keys", keys, "key"), ("/Applications", applications, "application")):
+        router.add_post(f"{ACCOUNT}{path}.json", module.create)
+        router.add_get(f"{ACCOUNT}{path}.json", module.listing)
+        router.add_get(f"{ACCOUNT}{path}/{{{name}}}.json", module.fetch)
+        router.add_post(f"{ACCOUNT}{path}/{{{name}}}.json", module.update)
+        router.add_delete(f"{ACCOUNT}{path}/{{{name}}}.json", module.delete)
+
+
 def add(app: web.Application) -> None:
     """Put the REST API's routes into the application."""
     router = app.router
-    router.add_get(ACCOUNT + ".json", fetch_account)
+    _add_account(router)
     router.add_post(ACCOUNT + "/Calls.json", calls.create)
     router.add_get(ACCOUNT + "/Calls.json", calls.listing)
     router.add_get(ACCOUNT + "/Calls/{call}.json", calls.fetch)
@@ -85,6 +94,7 @@ def add(app: web.Application) -> None:
         router.add_delete(ACCOUNT + owner + "/Recordings/{recording}.json", recordings.delete)
     router.add_delete(ACCOUNT + "/Recordings/{recording}.json", recordings.delete)
     router.add_get(ACCOUNT + "/Recordings.json", recordings.of_account)
+    router.add_get(ACCOUNT + r"/Recordings/{recording:RE\w+}{form:(\.wav|\.mp3)?}", sound.fetch)
     router.add_get(ACCOUNT + "/Recordings/{recording}.json", recordings.fetch_of_account)
     router.add_get(ACCOUNT + "/Conferences.json", conferences.listing)
     router.add_get(ACCOUNT + "/Conferences/{conference}.json", conferences.fetch)
@@ -96,6 +106,7 @@ def add(app: web.Application) -> None:
     router.add_post(room + "/{participant}.json", participants.update)
     router.add_delete(room + "/{participant}.json", participants.delete)
     numbers = ACCOUNT + "/IncomingPhoneNumbers"
+    router.add_route("*", numbers + "/{kind:Local|Mobile|TollFree}.json", kinds_of_numbers)
     router.add_post(numbers + ".json", incoming_phone_numbers.create)
     router.add_get(numbers + ".json", incoming_phone_numbers.listing)
     router.add_get(numbers + "/{number}.json", incoming_phone_numbers.fetch)
@@ -112,4 +123,4 @@ def add(app: web.Application) -> None:
     router.add_post(queue + "/Members/{member}.json", queues.dequeue)
     router.add_route("*", ACCOUNT + "/{rest:.+}", elsewhere)
     taskrouter.add(app)
-    router.add_route("*", "/v1/{rest:.+}", other_product)
+    router.add_route("*", "/v{version:[0-9]+}/{rest:.+}", other_product)

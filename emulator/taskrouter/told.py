@@ -22,12 +22,13 @@ EVENTS = {
     "activity": "created updated deleted",
     "reservation": "created accepted rejected timeout canceled rescinded completed failed wrapup",
     "task": "created updated canceled wrapup completed deleted system-deleted",
+    "task-channel": "created updated deleted",
     "task-queue": "created deleted entered timeout moved expression.updated",
     "workflow": "created updated deleted target-matched entered timeout skipped",
     "worker": "created activity.update attributes.update capacity.update channel.availability.update deleted",
 }
 TYPES = frozenset(f"{resource}.{what}" for resource, words in EVENTS.items() for what in words.split())
-"""The event types of section 5.5 that occur here; native transfers and task channels do not."""
+"""The event types of section 5.5 that occur here; native transfers do not."""
 
 
 def json_text(attributes: Attributes) -> str:

@@ -5,7 +5,7 @@ import msgspec
 from emulator.taskrouter import routing, told, workers
 from emulator.taskrouter.config import ACTIVITIES, EVERYBODY, OFFLINE, TaskRouterConfig
 from emulator.taskrouter.configuration import parse
-from emulator.taskrouter.entities import Activity, TaskChannel, TaskQueue, Workflow, Workspace
+from emulator.taskrouter.entities import Activity, TaskChannel, TaskQueue, WorkerChannel, Workflow, Workspace
 from emulator.world import World
 
 CHANNELS = {"default": "Default", "voice": "Voice", "chat": "Programmable Chat", "sms": "SMS", "video": "Video"}
@@ -39,6 +39,23 @@ def make(
     world.workspaces[workspace.sid] = workspace
     routing.start(world, workspace)
     return workspace
+
+
+def add_channel(world: World, workspace: Workspace, key: str, name: str) -> TaskChannel:
+    """Add a task channel; every worker can take one task of it."""
+    now = world.clock.now()
+    one = TaskChannel(sid=world.sids.new("TC"), unique_name=key, friendly_name=name, created_at=now, updated_at=now)
+    workspace.channels[one.sid] = one
+    for worker in workspace.workers.values():
+        worker.channels[one.sid] = WorkerChannel(sid=world.sids.new("WC"), channel=one, created_at=now, updated_at=now)
+    return one
+
+
+def remove_channel(workspace: Workspace, one: TaskChannel) -> None:
+    """Take a task channel from the workspace and its workers."""
+    del workspace.channels[one.sid]
+    for worker in workspace.workers.values():
+        worker.channels.pop(one.sid, None)
 
 
 def add_queue(world: World, workspace: Workspace, name: str, target_workers: str = EVERYBODY) -> TaskQueue:

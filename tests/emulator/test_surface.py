@@ -28,6 +28,10 @@ def _served(judge: Judge) -> list[Operation]:
 
 NOT_EMULATED = {
     "Calls create": """Byoc ClientNotificationUrl Passports RecordingConfigurationId SipAuthPassword SipAuthUsername""",
+    "Applications create": """ApiVersion MessageStatusCallback PublicApplicationConnectEnabled SmsFallbackMethod
+        SmsFallbackUrl SmsMethod SmsStatusCallback SmsUrl VoiceCallerIdLookup""",
+    "Applications update": """ApiVersion MessageStatusCallback PublicApplicationConnectEnabled SmsFallbackMethod
+        SmsFallbackUrl SmsMethod SmsStatusCallback SmsUrl VoiceCallerIdLookup""",
     "call Recordings create": "RecordingConfigurationId",
     "IncomingPhoneNumbers create": """AddressSid ApiVersion BundleSid EmergencyAddressSid EmergencyStatus IdentitySid
         SmsApplicationSid SmsFallbackMethod SmsFallbackUrl SmsMethod SmsUrl TrunkSid VoiceCallerIdLookup

@@ -63,7 +63,7 @@ class Recorder:
         @web.middleware
         async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
             response = await front_door(request, handler)
-            known = request.path.startswith(tuple(PRODUCTS))
+            known = request.path.startswith(tuple(PRODUCTS)) and not response.content_type.startswith("audio/")
             if known and isinstance(response, web.Response) and response.status < 400:
                 body = response.body if isinstance(response.body, bytes) else b""
                 form = tuple(parse_qsl(await request.text(), keep_blank_values=True))

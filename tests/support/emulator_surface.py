@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from emulator import ApplicationConfig
 from emulator_bench import ACCOUNT, AGENT, NUMBER
 from emulator_center import Center
 from emulator_openapi import Judge
@@ -110,6 +111,8 @@ class Surface:
             "Tasks": task.sid,
             "Reservations": reservation.sid,
             "Accounts": ACCOUNT,
+            "Applications": bench.emulator.world.put_application("AP" + "1" * 32, ApplicationConfig()).sid,
+            "Keys": bench.emulator.world.add_key("SK" + "1" * 32, "key-secret", ACCOUNT).sid,
         }
 
     def base(self, operation: Operation) -> dict[str, str]:

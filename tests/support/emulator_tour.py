@@ -57,6 +57,7 @@ class Tour:
 
     async def whole(self) -> None:
         """Visit everything."""
+        await self.accounts()
         await self.calls()
         await self.conferences()
         await self.numbers()
@@ -65,11 +66,28 @@ class Tour:
         await self.tasks()
         await self.workspaces()
 
+    async def accounts(self) -> None:
+        """The account, a subaccount, API keys, TwiML applications."""
+        client = self.client
+        assert (await self.do(client.api.accounts(ACCOUNT), "fetch")).sid == ACCOUNT
+        sub = await self.do(client.api.accounts, "create", friendly_name="Branch")
+        assert [one.sid for one in await self.do(client.api.accounts, "list", friendly_name="Branch")] == [sub.sid]
+        assert (await self.do(client.api.accounts(sub.sid), "update", status="suspended")).status == "suspended"
+        key = await self.do(client.new_keys, "create", friendly_name="Tour")
+        assert (await self.do(client.keys(key.sid), "update", friendly_name="Renamed")).friendly_name == "Renamed"
+        assert (await self.do(client.keys(key.sid), "fetch")).sid == key.sid
+        assert [one.sid for one in await self.do(client.keys, "list")] == [key.sid]
+        assert await self.do(client.keys(key.sid), "delete")
+        made = await self.do(client.applications, "create", friendly_name="Tour", voice_url="http://127.0.0.1:1/v")
+        app = client.applications(made.sid)
+        assert (await self.do(app, "update", voice_method="GET")).voice_method == "GET"
+        assert (await self.do(app, "fetch")).voice_url == "http://127.0.0.1:1/v"
+        assert [one.sid for one in await self.do(client.applications, "list", friendly_name="Tour")] == [made.sid]
+        assert await self.do(app, "delete")
+
     async def calls(self) -> None:
         """Calls and their recordings, and the account's."""
         client, bench = self.client, self.center.bench
-        account = await self.do(client.api.accounts(ACCOUNT), "fetch")
-        assert account.sid == ACCOUNT
         made = await self.do(client.calls, "create", to=AGENT, from_=NUMBER, twiml=LONG)
         await bench.until(lambda: bench.status(made.sid) == "in-progress", "the answer")
         one = client.calls(made.sid)
@@ -165,6 +183,10 @@ class Tour:
         assert (await self.do(channels("voice"), "fetch")).configured_capacity == 3
         assert (await self.do(space.task_channels("voice"), "fetch")).unique_name == "voice"
         assert len(await self.do(space.task_channels, "list")) == 5
+        fax = await self.do(space.task_channels, "create", friendly_name="Fax", unique_name="fax")
+        assert (await self.do(space.task_channels("fax"), "update", friendly_name="Telefax")).friendly_name == "Telefax"
+        assert (await self.do(channels("fax"), "fetch")).configured_capacity == 1
+        assert await self.do(space.task_channels(fax.sid), "delete")
         for target in (space.workers(worker.sid), space.workflows(flow.sid), space.task_queues(queue.sid)):
             assert await self.do(target, "delete")
         assert not await self.do(space.workers, "list", friendly_name="tourist")

@@ -12,6 +12,7 @@ COLLECTIONS = {
     "worker": "Workers",
     "workflow": "Workflows",
     "task-queue": "TaskQueues",
+    "task-channel": "TaskChannels",
     "activity": "Activities",
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from emulator.errors import not_emulated
-from emulator.rest.taskrouter import events, reservations, tasks, workers, workflows, workspaces
+from emulator.rest.taskrouter import channels, events, reservations, tasks, workers, workflows, workspaces
 from emulator.rest.taskrouter.answer import PREFIX, missing, workspace_of
 
 ONE = PREFIX + "/{workspace}"
@@ -60,7 +60,7 @@ async def elsewhere(request: web.Request) -> web.Response:
     """Answer for what is not emulated: 501 for statistics, else 404."""
     workspace_of(request)
     last = request.match_info["rest"].rpartition("/")[2]
-    if last in STATISTICS or (request.match_info["rest"].startswith("TaskChannels") and request.method != "GET"):
+    if last in STATISTICS:
         raise not_emulated(f"TaskRouter's {request.match_info['rest']}")
     raise missing(request)
 
@@ -73,8 +73,11 @@ def add(app: web.Application) -> None:
     router.add_get(ONE, workspaces.fetch)
     router.add_post(ONE, workspaces.update)
     router.add_delete(ONE, workspaces.delete)
-    router.add_get(ONE + "/TaskChannels", workspaces.list_channels)
-    router.add_get(ONE + "/TaskChannels/{sid}", workspaces.fetch_channel)
+    router.add_get(ONE + "/TaskChannels", channels.listing)
+    router.add_post(ONE + "/TaskChannels", channels.create)
+    router.add_get(ONE + "/TaskChannels/{sid}", channels.fetch)
+    router.add_post(ONE + "/TaskChannels/{sid}", channels.update)
+    router.add_delete(ONE + "/TaskChannels/{sid}", channels.delete)
     router.add_get(ONE + "/Events", events.listing)
     router.add_get(ONE + "/Events/{sid:EV.+}", events.fetch)
     for path, resource in COLLECTIONS.items():

@@ -1,12 +1,12 @@
-"""The Workspace, Activity and TaskChannel resources."""
+"""The Workspace and Activity resources."""
 
 from aiohttp import web
 
 from emulator.rest.answer import WORLD, account_of, filters, reply
 from emulator.rest.form import Form, Parameters, read_form
-from emulator.rest.taskrouter.answer import V1, bad, base, dates, missing, page, pick, workspace_of
-from emulator.taskrouter import intake, told, workspaces
-from emulator.taskrouter.entities import Activity, TaskChannel, Workspace
+from emulator.rest.taskrouter.answer import V1, bad, base, dates, page, pick, workspace_of
+from emulator.taskrouter import told, workspaces
+from emulator.taskrouter.entities import Activity, Workspace
 from emulator.world import World
 
 SETTINGS = frozenset({"FriendlyName", "EventCallbackUrl", "EventsFilter", "PrioritizeQueueOrder", "MultiTaskEnabled"})
@@ -210,38 +210,3 @@ async def list_activities(request: web.Request) -> web.Response:
     return page(
         request, "activities", found, lambda one: one.sid, lambda one: activity_resource(request, workspace, one)
     )
-
-
-# -- task channels ----------------------------------------------------------------------------------------------------
-
-
-def channel_resource(request: web.Request, workspace: Workspace, one: TaskChannel) -> V1:
-    """Return a task channel as JSON."""
-    return {
-        "account_sid": workspace.account_sid,
-        **dates(one),
-        "friendly_name": one.friendly_name,
-        "sid": one.sid,
-        "unique_name": one.unique_name,
-        "workspace_sid": workspace.sid,
-        "channel_optimized_routing": one.channel_optimized_routing,
-        "url": base(request, workspace.sid, "TaskChannels", one.sid),
-        "links": {"workspace": base(request, workspace.sid)},
-    }
-
-
-async def fetch_channel(request: web.Request) -> web.Response:
-    """``GET …/TaskChannels/{TC or unique name}``."""
-    workspace = workspace_of(request)
-    one = intake.channel_named(workspace, request.match_info["sid"])
-    if one is None:
-        raise missing(request)
-    return reply(channel_resource(request, workspace, one))
-
-
-async def list_channels(request: web.Request) -> web.Response:
-    """``GET …/TaskChannels``."""
-    workspace = workspace_of(request)
-    filters(request, frozenset())
-    found = [*workspace.channels.values()]
-    return page(request, "channels", found, lambda one: one.sid, lambda one: channel_resource(request, workspace, one))
