@@ -146,6 +146,8 @@ class Call:
     """Keys pressed, one each, and ``Speech``."""
     session_over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the control route to end a ``<Connect>`` session."""
+    cookies: dict[str, str] | None = None
+    """What the customer's servers have set; every request about the call sends them back."""
     peer: "Call | None" = None
     """The other half of an ``app:`` participant; both end together."""
     record: "RecordingWish | None" = None
@@ -253,6 +255,8 @@ class RecordingWish:
     channels: int = 1
     track: str = "both"
     callbacks: Subscription = Subscription()
+    name: str = ""
+    """By which ``<Stop>`` ends it."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

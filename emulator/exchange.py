@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, quote_plus, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from emulator.errors import Alert, DocumentError
@@ -173,6 +175,7 @@ class Exchanger:
         for _ in range(MAX_REDIRECTS + 1):
             status, headers, body = await self._once(attempt)
             attempt.entry.status = status
+            self._keep_cookies(attempt.entry, headers)
             if status in REDIRECTS and "Location" in headers:
                 attempt.url = urljoin(attempt.url, headers["Location"])
                 attempt.method = attempt.method if status in {307, 308} else "GET"
@@ -188,6 +191,13 @@ class Exchanger:
             content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
             return Reply(status, content_type, body, attempt.url)
         raise ExchangeFailedError("redirects", "more than 10 redirects")
+
+    def _keep_cookies(self, entry: Exchange, headers: Mapping[str, str]) -> None:
+        """Keep what the answer sets with the call (twilio-facts.md 1.8); one jar a call, whatever the path."""
+        call = self._world.calls.get(entry.resource)
+        if call is not None and isinstance(headers, CIMultiDictProxy):
+            for line in headers.getall("Set-Cookie", ()):
+                call.cookies = {**(call.cookies or {}), **{name: one.value for name, one in SimpleCookie(line).items()}}
 
     async def _once(self, attempt: "_Attempt") -> tuple[int, Mapping[str, str], bytes]:
         kept = self._world.bins.answer(attempt.url, attempt.entry.params)
@@ -232,6 +242,9 @@ class Exchanger:
             if attempt.entry.fault == Effect.WRONG_SIGNATURE:
                 token += " that is wrong"
             headers["X-Twilio-Signature"] = signature(token, signed_url(url), params)
+        call = self._world.calls.get(attempt.entry.resource)
+        if call is not None and call.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in call.cookies.items())
         if attempt.authorization:
             headers["Authorization"] = attempt.authorization
         return url, data, headers

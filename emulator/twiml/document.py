@@ -179,4 +179,6 @@ READERS: dict[str, Callable[[ET.Element, list[str]], Verb]] = {
     "Connect": nouns.connect,
     "Enqueue": nouns.enqueue,
     "Leave": _leave,
+    "Start": nouns.start,
+    "Stop": nouns.stop,
 }

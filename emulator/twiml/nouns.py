@@ -6,9 +6,19 @@ import msgspec
 
 from emulator.errors import Alert, DocumentError
 from emulator.twiml.attributes import Attributes, own_text
-from emulator.twiml.verbs import ConferenceNoun, Connect, ConversationNoun, Dial, Enqueue, PartyNoun, QueueNoun
+from emulator.twiml.verbs import (
+    ConferenceNoun,
+    Connect,
+    ConversationNoun,
+    Dial,
+    Enqueue,
+    PartyNoun,
+    QueueNoun,
+    Start,
+    Stop,
+)
 
-DIAL_HARMLESS = frozenset({"ringTone", "referUrl", "referMethod", "events", "passports", "trim", "recordingTrack"})
+DIAL_HARMLESS = frozenset({"ringTone", "referUrl", "referMethod", "events", "passports", "trim"})
 """Without effect here: no sound, no REFER."""
 RECORDS = {
     "do-not-record": 0,
@@ -20,6 +30,8 @@ RECORDS = {
     "record-from-ringing-dual": 2,
 }
 """Values of ``record`` and their channels."""
+TRACKS = frozenset({"inbound", "outbound", "both"})
+CHANNELS = {"mono": 1, "dual": 2}
 PARTIES = {"Number": "", "Client": "client:", "Sip": ""}
 
 
@@ -61,12 +73,55 @@ def dial(element: ET.Element, warnings: list[str]) -> Dial:
         sequential=attributes.flag("sequential", default=False),
         answer_on_bridge=attributes.flag("answerOnBridge", default=False),
         record_channels=channels,
+        recording_track=_track(attributes, "Dial", "recordingTrack"),
         recording_callback=attributes.text("recordingStatusCallback"),
         recording_callback_method=attributes.method("recordingStatusCallbackMethod"),
         recording_callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
     )
     warnings += attributes.leftovers()
     return verb
+
+
+def _track(attributes: Attributes, tag: str, name: str) -> str:
+    value = attributes.text(name, "both")
+    if value not in TRACKS:
+        raise DocumentError(Alert.SCHEMA, f"<{tag} {name}={value!r}>: expected one of {sorted(TRACKS)}")
+    return value
+
+
+def start(element: ET.Element, warnings: list[str]) -> Start:
+    """Read ``<Start>`` of a ``<Recording>``; streams, transcriptions and SIPREC carry sound, which there is none of."""
+    recording = _background(element, warnings)
+    attributes = Attributes(recording, frozenset({"trim"}))
+    channels = attributes.text("channels", "dual")
+    if channels not in CHANNELS:
+        raise DocumentError(Alert.SCHEMA, f"<Recording channels={channels!r}>: expected one of {sorted(CHANNELS)}")
+    verb = Start(
+        name=attributes.text("name"),
+        channels=CHANNELS[channels],
+        track=_track(attributes, "Recording", "recordingTrack"),
+        callback=attributes.text("recordingStatusCallback"),
+        callback_method=attributes.method("recordingStatusCallbackMethod"),
+        callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
+    )
+    warnings += attributes.leftovers()
+    return verb
+
+
+def stop(element: ET.Element, warnings: list[str]) -> Stop:
+    """Read ``<Stop>`` of a ``<Recording>``."""
+    attributes = Attributes(_background(element, warnings))
+    verb = Stop(attributes.text("name"))
+    warnings += attributes.leftovers()
+    return verb
+
+
+def _background(element: ET.Element, warnings: list[str]) -> ET.Element:
+    tags = [child.tag for child in element]
+    if tags != ["Recording"]:
+        raise DocumentError(Alert.SCHEMA, f"<{element.tag}> of {tags} is not emulated; one <Recording> is")
+    warnings += Attributes(element).leftovers()
+    return element[0]
 
 
 def _number(text: str) -> str:
@@ -76,7 +131,19 @@ def _number(text: str) -> str:
     return compact
 
 
-PARTY_HARMLESS = frozenset({"byoc", "username", "password", "codecs", "sendDigits"})
+PARTY_HARMLESS = frozenset(
+    {
+        "byoc",
+        "username",
+        "password",
+        "codecs",
+        "machineDetectionTimeout",
+        "machineDetectionSpeechThreshold",
+        "machineDetectionSpeechEndThreshold",
+        "machineDetectionSilenceTimeout",
+    }
+)
+DETECTIONS = frozenset({"", "none", "None", "Enable", "DetectMessageEnd"})
 
 
 def _party(element: ET.Element, warnings: list[str]) -> PartyNoun:
@@ -88,8 +155,16 @@ def _party(element: ET.Element, warnings: list[str]) -> PartyNoun:
         text = _number(text)
     elif not text.startswith(("sip:", "sips:")):
         raise DocumentError(Alert.SCHEMA, f"<Sip>: {text!r} is not a SIP address")
+    detection = attributes.text("machineDetection")
+    if detection not in DETECTIONS:
+        raise DocumentError(Alert.SCHEMA, f"<{element.tag} machineDetection={detection!r}>: expected Enable")
+    digits = attributes.text("sendDigits") if element.tag == "Number" else ""
     noun = PartyNoun(
         to=text,
+        send_digits=digits,
+        detection="" if digits or detection.lower() == "none" else detection,
+        detection_callback=attributes.text("amdStatusCallback"),
+        detection_method=attributes.method("amdStatusCallbackMethod"),
         url=attributes.text("url"),
         method=attributes.method(),
         callback=attributes.text("statusCallback"),

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from emulator import bridge, payloads, recording
 from emulator import call as calls
 from emulator.bridge import Bridge
-from emulator.entities import Call, CallStatus, Direction, Recording, RecordingWish, Source, Subscription
+from emulator.entities import (
+    Call,
+    CallStatus,
+    Direction,
+    MachineDetection,
+    Recording,
+    RecordingWish,
+    Source,
+    Subscription,
+)
 from emulator.errors import DocumentError
 from emulator.twiml import aside
 from emulator.twiml.digits import action, drain, key
@@ -47,7 +56,7 @@ async def dial(world: World, call: Call, document: Document, verb: Dial) -> Sour
             if attempt.winner is not None:
                 break
         if attempt.winner is not None:
-            await _talk(world, call, verb, attempt, attempt.winner)
+            await _talk(world, call, document, verb, attempt, attempt.winner)
     except asyncio.CancelledError:
         _clear(world, attempt)
         aside.last_word(world, call, _action(world, document, verb, attempt), payloads.voice_fields(call))
@@ -82,6 +91,10 @@ async def _ring(
         url = document.absolute(noun.callback) if noun.callback else ""
         told = Subscription(url, noun.callback_method, noun.callback_events)
         child = leg_of(world, call, noun.to, verb.caller_id or call.from_, verb.timeout_s, told)
+        child.send_digits = noun.send_digits
+        if noun.detection:
+            verdict_url = document.absolute(noun.detection_callback) if noun.detection_callback else ""
+            child.detection = MachineDetection(noun.detection, True, verdict_url, noun.detection_method)  # noqa: FBT003
         group.append(Leg(noun, child))
     attempt.legs += group
     for leg in group:
@@ -117,16 +130,16 @@ async def prepare(world: World, document: Document, leg: Leg) -> None:
         world.tell("party.ready", leg.call, to=leg.call.to)
 
 
-async def _talk(world: World, call: Call, verb: Dial, attempt: Attempt, leg: Leg) -> None:
+async def _talk(world: World, call: Call, document: Document, verb: Dial, attempt: Attempt, leg: Leg) -> None:
     """Bridge the caller and the called party until one leaves, ``*`` is pressed, or the time limit is reached."""
     calls.answer(world, call)
     attempt.bridge = bridge.connect(world, call, leg.call)
     bridge.hold(world, attempt.bridge, leg.call)
     if verb.record_channels:
-        told = Subscription(verb.recording_callback, verb.recording_callback_method, verb.recording_callback_events)
-        attempt.recording = recording.start(
-            world, RecordingWish("DialVerb", channels=verb.record_channels, callbacks=told), call=call
-        )
+        url = document.absolute(verb.recording_callback) if verb.recording_callback else ""
+        told = Subscription(url, verb.recording_callback_method, verb.recording_callback_events)
+        wish = RecordingWish("DialVerb", verb.record_channels, verb.recording_track, told)
+        attempt.recording = recording.start(world, wish, call=call)
     limit = world.clock.call_later(verb.time_limit_s, lambda: calls.cancel(world, leg.call))
     star = world.spawn(_star(world, call, attempt), "star") if verb.hangup_on_star else None
     try:

@@ -10,8 +10,28 @@ from emulator.errors import Alert, DocumentError
 from emulator.twiml import conversation, fetch, in_conference, parties, queueing
 from emulator.twiml.digits import action, drain, gather, key
 from emulator.twiml.document import Document
-from emulator.twiml.verbs import Connect, Dial, Enqueue, Gather, Hangup, Leave, Record, Redirect, Reject, Verb
+from emulator.twiml.verbs import (
+    Connect,
+    Dial,
+    Enqueue,
+    Gather,
+    Hangup,
+    Leave,
+    Record,
+    Redirect,
+    Reject,
+    Start,
+    Stop,
+    Verb,
+)
 from emulator.world import World
+
+BACKGROUND = "StartCallRecordingTwiML"
+"""RecordingSource of ``<Start><Recording>``."""
+MISPLACED: dict[type[Verb], str] = {
+    Reject: "<Reject> must be the first verb of an unanswered call",
+    Leave: "<Leave> is for the wait document of a queue",
+}
 
 
 async def run(world: World, call: Call, source: Source) -> None:
@@ -79,14 +99,12 @@ async def _verb(world: World, call: Call, document: Document, verb: Verb) -> Sou
         case Hangup():
             calls.hang_up(world, call)
             return None
-        case Reject():
-            raise DocumentError(Alert.SCHEMA, "<Reject> must be the first verb of an unanswered call", document.url)
+        case Reject() | Leave():
+            raise DocumentError(Alert.SCHEMA, MISPLACED[type(verb)], document.url)
         case Dial():
             return await _dial(world, call, document, verb)
         case Enqueue():
             return await queueing.enqueue(world, call, document, verb)
-        case Leave():
-            raise DocumentError(Alert.SCHEMA, "<Leave> is for the wait document of a queue", document.url)
         case Gather():
             return await gather(world, call, document, verb)
         case Record():
@@ -94,9 +112,17 @@ async def _verb(world: World, call: Call, document: Document, verb: Verb) -> Sou
         case Connect():
             return await _connect(world, call, document, verb)
         case _:
-            world.tell("hears", call, what=media.describe(verb), because="twiml")
-            await media.sound(world, verb)
+            await _aside(world, call, document, verb)
             return None
+
+
+async def _aside(world: World, call: Call, document: Document, verb: Verb) -> None:
+    """Run what never leads to another document: a sound, or a recording in the background."""
+    if isinstance(verb, Start | Stop):
+        _background(world, call, document, verb)
+    else:
+        world.tell("hears", call, what=media.describe(verb), because="twiml")
+        await media.sound(world, verb)
 
 
 # -- messages, sessions ---------------------------------------------------------------------------------------------
@@ -133,6 +159,19 @@ async def _record(world: World, call: Call, document: Document, verb: Record) ->
         "Digits": pressed,
     }
     return Source(document.absolute(verb.action), verb.method, extra=tuple(fields.items()))
+
+
+def _background(world: World, call: Call, document: Document, verb: Start | Stop) -> None:
+    """Begin or end a recording beside the document."""
+    if isinstance(verb, Start):
+        told = Subscription()
+        if verb.callback:
+            told = Subscription(document.absolute(verb.callback), verb.callback_method, verb.callback_events)
+        recording.start(world, RecordingWish(BACKGROUND, verb.channels, verb.track, told, verb.name), call=call)
+        return
+    for taken in recording.of(world, call.sid):
+        if taken.wish.source == BACKGROUND and verb.name in {"", taken.wish.name}:
+            recording.finish(world, taken)
 
 
 async def _connect(world: World, call: Call, document: Document, verb: Connect) -> Source | None:

@@ -91,6 +91,12 @@ class PartyNoun:
     callback: str = ""
     callback_method: str = "POST"
     callback_events: frozenset[str] = frozenset({"completed"})
+    send_digits: str = ""
+    """Pressed after the answer, of ``<Number>`` alone."""
+    detection: str = ""
+    """``Enable`` or ``DetectMessageEnd``; empty: machines are not detected."""
+    detection_callback: str = ""
+    detection_method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class Dial:
     answer_on_bridge: bool = False
     record_channels: int = 0
     """0: not recorded."""
+    recording_track: str = "both"
     recording_callback: str = ""
     recording_callback_method: str = "POST"
     recording_callback_events: frozenset[str] = frozenset({"completed"})
@@ -201,4 +208,24 @@ class Connect:
     conversation: ConversationNoun | None = None
 
 
-Verb = Say | Play | Pause | Redirect | Hangup | Reject | Dial | Gather | Record | Connect | Enqueue | Leave
+@dataclass(frozen=True, slots=True)
+class Start:
+    """``<Start><Recording>``: records the call while the document goes on."""
+
+    name: str = ""
+    channels: int = 2
+    track: str = "both"
+    callback: str = ""
+    callback_method: str = "POST"
+    callback_events: frozenset[str] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """``<Stop><Recording name="…"/>``: ends what ``<Start>`` began; without a name, all of it."""
+
+    name: str = ""
+
+
+Sound = Say | Play | Pause
+Verb = Sound | Redirect | Hangup | Reject | Dial | Gather | Record | Connect | Enqueue | Leave | Start | Stop

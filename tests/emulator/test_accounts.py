@@ -14,7 +14,7 @@ FORM = {"To": TARGET, "From": NUMBER, "Twiml": "<Response/>"}
 
 
 async def test_a_subaccount_lives(bench: Bench) -> None:
-    """A subaccount made over REST has a number and a token of its own, which signs its webhooks; suspended it is shut."""
+    """A subaccount made over REST has a number and a token, which signs its webhooks; suspended it is shut."""
     _, made = await bench.v1("POST", "/2010-04-01/Accounts.json", {"FriendlyName": "Branch"})
     sid, token = str(made["sid"]), str(made["auth_token"])
     own = f"/2010-04-01/Accounts/{sid}"

@@ -184,6 +184,49 @@ async def test_a_recorded_dial(bench: Bench) -> None:
     assert (taken.call_sid, taken.wish.channels, taken.status) == (caller, 2, "completed")
 
 
+async def test_a_number_is_sent_digits_and_its_machine_detected(bench: Bench) -> None:
+    """``<Number>`` presses keys after the answer, or tells by callback whether a machine has answered."""
+    await bench.person(TARGET, answer="machine", ring_s=0.0)
+    attributes = "machineDetection='Enable' amdStatusCallback='/amd'"
+    await bench.caller(f"<Response><Dial><Number {attributes}>{TARGET}</Number></Dial></Response>")
+    await bench.until(lambda: bench.site.got("/amd", AnsweredBy="machine_start"), "the verdict")
+    caller = await bench.caller(
+        f"<Response><Dial><Number sendDigits='w9' {attributes}>{TARGET}</Number></Dial></Response>"
+    )
+    child = await talking(bench, caller)
+    events = [event for event in bench.emulator.world.events.journal.entries if event.call_sid == child.sid]
+    assert "tones: w9" in [event.data.get("what") for event in events]
+    assert len(bench.site.got("/amd")) == 1
+
+
+async def test_a_recorded_dial_calls_back(bench: Bench) -> None:
+    """A relative recording callback follows the document; the track is the one that was asked for."""
+    wish = "record='record-from-answer' recordingTrack='inbound' recordingStatusCallback='/rec'"
+    caller = await bench.caller(f"<Response><Dial {wish}>{TARGET}</Dial></Response>")
+    child = await talking(bench, caller)
+    await bench.control("POST", f"/calls/{child.sid}/hangup")
+    await bench.until(
+        lambda: bench.site.got("/rec", RecordingTrack="inbound", RecordingSource="DialVerb"), "the callback"
+    )
+
+
+async def test_recording_in_the_background(bench: Bench) -> None:
+    """``<Start><Recording>`` records two channels while the document goes on, until ``<Stop>`` or its end."""
+    start = "<Start><Recording name='{}' recordingStatusCallback='/rec' recordingStatusCallbackEvent='{}'/></Start>"
+    words = "in-progress completed"
+    caller = await bench.caller(
+        f"<Response>{start.format('a', words)}{start.format('b', words)}<Say>hello</Say>"
+        "<Stop><Recording name='a'/></Stop><Pause length='60'/></Response>"
+    )
+    await bench.until(lambda: bench.site.got("/rec", RecordingStatus="completed"), "the first end")
+    _, listed = await bench.rest("GET", f"/Calls/{caller}/Recordings.json")
+    assert [one["status"] for one in listed["recordings"]] == ["completed", "in-progress"]  # type: ignore[attr-defined]
+    await bench.control("POST", f"/calls/{caller}/hangup")
+    await bench.until(lambda: len(bench.site.got("/rec", RecordingStatus="completed")) == 2, "the second end")
+    assert bench.site.got("/rec")[0].params["RecordingSource"] == "StartCallRecordingTwiML"
+    assert bench.site.got("/rec")[0].params["RecordingChannels"] == "2"
+
+
 # -- Conversation -----------------------------------------------------------------------------------------------------
 
 SERVICE = "IS" + "1" * 32

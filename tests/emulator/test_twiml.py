@@ -130,6 +130,24 @@ async def test_speech_in_a_conference(bench: Bench) -> None:
         await bench.rest("POST", path, {"Hold": "true"})
 
 
+async def test_cookies_stay_with_the_call(bench: Bench) -> None:
+    """What a server sets comes back with the call's next requests, and with no other call's."""
+
+    def first(_: object) -> web.Response:
+        answer = web.Response(text="<Response><Redirect>/next</Redirect></Response>", content_type="text/xml")
+        answer.set_cookie("session", "s1", path="/")
+        answer.set_cookie("theme", "dark")
+        return answer
+
+    bench.site.pages["/first"] = first
+    await bench.control("PUT", f"/numbers/{NUMBER}", {"voice_url": bench.url("/first")})
+    for count in (1, 2):
+        await bench.control("POST", "/calls", {"from": CALLER, "to": NUMBER})
+        await bench.until(lambda count=count: len(bench.site.got("/next")) == count, "the next request")  # type: ignore[misc]
+    assert all("Cookie" not in hit.headers for hit in bench.site.got("/first"))
+    assert bench.site.got("/next")[0].headers["Cookie"] == "session=s1; theme=dark"
+
+
 async def test_document_end_hangs_up(bench: Bench) -> None:
     """When the document ends, and when it is empty, the call is completed."""
     for page in ("<Response><Say>bye</Say></Response>", "<Response/>", 204):
