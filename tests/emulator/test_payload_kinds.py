@@ -1,4 +1,4 @@
-"""Every kind of the recorded, documented and modelled payloads is sent here, and its names are theirs but for a list."""
+"""Every kind of payload in the vectors is sent here, with the same names but for those that a list gives reasons for."""
 
 import json
 from pathlib import Path
