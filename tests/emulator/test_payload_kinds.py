@@ -1,4 +1,4 @@
-"""Every kind of payload in the vectors is sent here, with the same names but for those that a list gives reasons for."""
+"""Every kind of payload in the vectors is sent here, with the same names, or for a reason that a list gives."""
 
 import json
 from pathlib import Path

@@ -42,6 +42,16 @@ async function calls() {
   note("calls.update", (await one.update({ status: "completed" })).status === "completed");
   note("recordings.remove", await client.recordings(taken.sid).remove());
   note("calls.remove", await one.remove());
+  const branch = await client.api.v2010.accounts.create({ friendlyName: "Node" });
+  note("accounts.list", (await client.api.v2010.accounts.list({ friendlyName: "Node" }))[0].sid === branch.sid);
+  note("accounts.update", (await client.api.v2010.accounts(branch.sid).update({ status: "closed" })).status === "closed");
+  const key = await client.newKeys.create({ friendlyName: "Node" });
+  note("keys.list", (await client.keys.list()).length === 1);
+  note("keys.remove", await client.keys(key.sid).remove());
+  const app = await client.applications.create({ friendlyName: "Node", voiceUrl: `${site}/long` });
+  note("applications.update", (await client.applications(app.sid).update({ voiceMethod: "GET" })).voiceMethod === "GET");
+  note("applications.list", (await client.applications.list({ friendlyName: "Node" })).length === 1);
+  note("applications.remove", await client.applications(app.sid).remove());
   note("accounts.fetch", (await client.api.v2010.accounts(account).fetch()).sid === account);
 }
 
@@ -89,6 +99,8 @@ async function centre() {
   note("taskQueues.list", (await space.taskQueues.list()).length === 4);
   note("workflows.fetch", (await space.workflows(flow.sid).fetch()).configuration === configuration);
   note("workerChannels.list", (await space.workers(worker.sid).workerChannels.list()).length === 5);
+  const channel = await space.taskChannels.create({ friendlyName: "Fax", uniqueName: "fax" });
+  note("taskChannels.remove", await space.taskChannels(channel.sid).remove());
   note("taskChannels.list", (await space.taskChannels.list()).length === 5);
   for (const one of [space.workers(worker.sid), space.workflows(flow.sid), space.taskQueues(offered.sid)]) {
     note("remove", await one.remove());
