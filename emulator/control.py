@@ -122,10 +122,10 @@ async def press(request: web.Request) -> web.Response:
     call, pressed = _live(request), await read(request, Digits)
     if not pressed.digits or set(pressed.digits) - DIGITS:
         return problem(422, f"digits {pressed.digits!r}: expected some of 0-9 * #")
-    if call.input.qsize() + len(pressed.digits) > call.input.maxsize:
+    if call.digits.qsize() + len(pressed.digits) > call.digits.maxsize:
         return problem(409, "too many digits that nothing has read")
     for digit in pressed.digits:
-        call.input.put_nowait(digit)
+        call.digits.put_nowait(digit)
     return as_json({"status": "ok"})
 
 
@@ -137,10 +137,10 @@ async def say(request: web.Request) -> web.Response:
     participant = call.participant
     if participant is not None and participant.joined:
         media.say(world, participant, said.text)
-    elif call.input.full():
+    elif call.digits.full():
         return problem(409, "too much that nothing has listened to")
     else:
-        call.input.put_nowait(Speech(said.text))
+        call.digits.put_nowait(Speech(said.text))
     return as_json({"status": "ok"})
 
 

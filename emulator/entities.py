@@ -142,7 +142,7 @@ class Call:
     timers: list[Timer] = field(default_factory=list)
     pick_up: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    input: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(128))
+    digits: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(128))
     """Keys pressed, one each, and ``Speech``."""
     session_over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the control route to end a ``<Connect>`` session."""

@@ -48,14 +48,14 @@ async def _prompts(world: World, call: Call, verb: Gather) -> None:
 
 def drain(call: Call) -> None:
     """Forget what was pressed and said before anybody listened."""
-    while not call.input.empty():
-        call.input.get_nowait()
+    while not call.digits.empty():
+        call.digits.get_nowait()
 
 
 async def _heard(call: Call, verb: Gather) -> str:
     """Wait for a key or for speech, whichever the verb listens to."""
     while True:
-        heard = await call.input.get()
+        heard = await call.digits.get()
         if verb.speech if isinstance(heard, Speech) else verb.digits:
             return heard
 
@@ -78,6 +78,6 @@ async def _collect(world: World, call: Call, verb: Gather, first: str | None) ->
 
 async def key(call: Call, keys: str) -> str:
     """Wait for one of these keys."""
-    while isinstance(pressed := await call.input.get(), Speech) or pressed not in keys:
+    while isinstance(pressed := await call.digits.get(), Speech) or pressed not in keys:
         pass
     return pressed
