@@ -323,18 +323,24 @@ def time_matches(query: MultiMapping[str], name: str, at: float | None) -> bool:
         value = query.get(name + suffix)
         if value is None:
             continue
-        low = _moment(value, name)
+        low = moment(value, name)
         if at is None:
             return False
-        moment = datetime.fromtimestamp(at, UTC)
+        then = datetime.fromtimestamp(at, UTC)
         high = low + timedelta(days=1) if len(value) == len("2026-01-01") else low + timedelta(seconds=1)
-        passes = {"": low <= moment < high, "<": moment < high, ">": moment >= low}
+        passes = {"": low <= then < high, "<": then < high, ">": then >= low}
         if not passes[suffix]:
             return False
     return True
 
 
-def _moment(value: str, name: str) -> datetime:
+def moment(value: str, name: str) -> datetime:
+    """Return the moment that a date or ISO time names, of the day its beginning.
+
+    Raises:
+        RestError: 400, 20001.
+
+    """
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:

@@ -27,6 +27,15 @@ SIDS = {
     "PostWorkActivitySid": "WA",
     "RedirectCallSid": "CA",
 }
+TRIMS = frozenset({"trim-silence", "do-not-trim"})
+WORDS = {
+    "Trim": TRIMS,
+    "ConferenceTrim": TRIMS,
+    "JitterBufferSize": frozenset({"large", "medium", "small", "off"}),
+    "Region": frozenset({"us1", "us2", "ie1", "de1", "sg1", "br1", "au1", "jp1"}),
+    "PauseBehavior": frozenset({"silence", "skip"}),
+}
+"""Parameters without an effect here whose values Twilio lists all the same (twilio-facts.md 3.3, 3.5)."""
 INVALID, INVALID_URL, INVALID_CALLBACK = 20001, 21205, 21609
 
 
@@ -48,6 +57,8 @@ def check(name: str, value: str) -> None:
         check_url(name, value, INVALID_CALLBACK)
     elif name in NUMBERS and not value.isdigit():
         raise _invalid(name, value, "a number", NUMBER_CODES.get(name, INVALID))
+    elif name in WORDS and value not in WORDS[name]:
+        raise _invalid(name, value, f"one of {sorted(WORDS[name])}")
     elif name in SIDS and not is_sid(value, SIDS[name]):
         raise _invalid(name, value, f"a SID that begins with {SIDS[name]}")
 

@@ -11,6 +11,7 @@ class Attributes:
     def __init__(self, element: ET.Element, harmless: frozenset[str] = frozenset()) -> None:
         self._element = element
         self._known = set(harmless)
+        self._strange: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
         """Return an attribute, or the default."""
@@ -38,17 +39,22 @@ class Attributes:
             detail = f"<{self._element.tag} {name}={value!r}>: expected a number"
             raise DocumentError(Alert.SCHEMA, detail) from None
 
-    def words(self, name: str, default: str = "") -> frozenset[str]:
-        """Return a space-separated list."""
-        return frozenset(self.text(name, default).split())
+    def words(self, name: str, default: str = "", known: frozenset[str] | None = None) -> frozenset[str]:
+        """Return a space-separated list; words that are none of the known ones become a warning and are left out."""
+        given = frozenset(self.text(name, default).split())
+        if known is None or given <= known:
+            return given
+        strange = " ".join(sorted(given - known))
+        self._strange.append(f"<{self._element.tag} {name}>: {strange}: expected some of {' '.join(sorted(known))}")
+        return given & known
 
     def method(self, name: str = "method", default: str = "POST") -> str:
         """Return an HTTP method."""
         return self.text(name, default).upper()
 
     def leftovers(self) -> list[str]:
-        """Return a warning for each attribute that nobody asked for."""
-        return [
+        """Return a warning for each attribute that nobody asked for, and for strange words."""
+        return self._strange + [
             f"<{self._element.tag}>: unknown attribute {name!r}"
             for name in self._element.attrib
             if name not in self._known

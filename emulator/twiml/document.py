@@ -160,7 +160,7 @@ def _record(element: ET.Element, warnings: list[str]) -> Record:
         finish_on_key=attributes.text("finishOnKey", "1234567890*#"),
         callback=attributes.text("recordingStatusCallback"),
         callback_method=attributes.method("recordingStatusCallbackMethod"),
-        callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
+        callback_events=attributes.words("recordingStatusCallbackEvent", "completed", nouns.RECORDING_EVENTS),
     )
     warnings += attributes.leftovers()
     return verb

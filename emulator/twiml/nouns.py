@@ -30,6 +30,10 @@ RECORDS = {
     "record-from-ringing-dual": 2,
 }
 """Values of ``record`` and their channels."""
+CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
+CONFERENCE_EVENTS = frozenset({"start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement"})
+RECORDING_EVENTS = frozenset({"in-progress", "completed", "absent"})
+CONVERSATION_EVENTS = frozenset(f"call-{word}" for word in CALL_EVENTS)
 TRACKS = frozenset({"inbound", "outbound", "both"})
 CHANNELS = {"mono": 1, "dual": 2}
 PARTIES = {"Number": "", "Client": "client:", "Sip": ""}
@@ -76,10 +80,14 @@ def dial(element: ET.Element, warnings: list[str]) -> Dial:
         recording_track=_track(attributes, "Dial", "recordingTrack"),
         recording_callback=attributes.text("recordingStatusCallback"),
         recording_callback_method=attributes.method("recordingStatusCallbackMethod"),
-        recording_callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
+        recording_callback_events=_recording_events(attributes),
     )
     warnings += attributes.leftovers()
     return verb
+
+
+def _recording_events(attributes: Attributes, default: str = "completed") -> frozenset[str]:
+    return attributes.words("recordingStatusCallbackEvent", default, RECORDING_EVENTS)
 
 
 def _track(attributes: Attributes, tag: str, name: str) -> str:
@@ -102,7 +110,7 @@ def start(element: ET.Element, warnings: list[str]) -> Start:
         track=_track(attributes, "Recording", "recordingTrack"),
         callback=attributes.text("recordingStatusCallback"),
         callback_method=attributes.method("recordingStatusCallbackMethod"),
-        callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
+        callback_events=_recording_events(attributes),
     )
     warnings += attributes.leftovers()
     return verb
@@ -169,7 +177,7 @@ def _party(element: ET.Element, warnings: list[str]) -> PartyNoun:
         method=attributes.method(),
         callback=attributes.text("statusCallback"),
         callback_method=attributes.method("statusCallbackMethod"),
-        callback_events=attributes.words("statusCallbackEvent", "completed"),
+        callback_events=attributes.words("statusCallbackEvent", "completed", CALL_EVENTS),
     )
     warnings += attributes.leftovers()
     return noun
@@ -253,10 +261,12 @@ def _conversation(element: ET.Element, warnings: list[str]) -> ConversationNoun:
         record_channels=_channels(attributes, "Conversation"),
         recording_callback=recording_url,
         recording_callback_method=attributes.method("recordingStatusCallbackMethod"),
-        recording_callback_events=attributes.words("recordingStatusCallbackEvent", "completed absent"),
+        recording_callback_events=attributes.words(
+            "recordingStatusCallbackEvent", "completed absent", RECORDING_EVENTS
+        ),
         callback=attributes.text("statusCallback"),
         callback_method=attributes.method("statusCallbackMethod"),
-        callback_events=attributes.words("statusCallbackEvent", "call-completed"),
+        callback_events=attributes.words("statusCallbackEvent", "call-completed", CONVERSATION_EVENTS),
         url=attributes.text("url"),
         method=attributes.method(),
     )
@@ -286,10 +296,12 @@ def _conference(element: ET.Element, warnings: list[str]) -> ConferenceNoun:
         coach=attributes.text("coach"),
         status_callback=attributes.text("statusCallback"),
         status_callback_method=attributes.method("statusCallbackMethod"),
-        status_callback_events=attributes.words("statusCallbackEvent"),
+        status_callback_events=attributes.words("statusCallbackEvent", "", CONFERENCE_EVENTS),
         recording_status_callback=attributes.text("recordingStatusCallback"),
         recording_status_callback_method=attributes.method("recordingStatusCallbackMethod"),
-        recording_status_callback_events=attributes.words("recordingStatusCallbackEvent", "completed"),
+        recording_status_callback_events=attributes.words(
+            "recordingStatusCallbackEvent", "completed", RECORDING_EVENTS
+        ),
     )
     warnings += attributes.leftovers()
     return noun

@@ -97,6 +97,15 @@ async def test_not_emulated(bench: Bench, method: str, path: str, form: dict[str
     assert not bench.emulator.world.conferences
 
 
+@pytest.mark.parametrize("name", ["Trim", "ConferenceTrim", "JitterBufferSize", "Region"])
+async def test_words_without_effect_are_checked(bench: Bench, name: str) -> None:
+    """A parameter that changes nothing here has to have one of Twilio's values all the same."""
+    form = {"To": TARGET, "From": NUMBER, name: "wrong"}
+    status, body = await bench.rest("POST", "/Conferences/r/Participants.json", form)
+    assert (status, body["code"]) == (400, 20001)
+    assert name in str(body["message"])
+
+
 async def test_participant_update_has_no_status(bench: Bench) -> None:
     """Status=completed on a participant does not exist."""
     caller = await bench.caller_in("room-1")

@@ -44,7 +44,6 @@ NOT_EMULATED = {
         RecordingConfigurationId SipAuthPassword SipAuthUsername""",
     "the filter of Recordings.json": "IncludeSoftDeleted",
     "the filter of a recording": "IncludeSoftDeleted",
-    "the filter of Events": "EndDate Minutes StartDate TaskChannel",
     "the filter of TaskQueues": "EvaluateWorkerAttributes Ordering",
     "the filter of Workers": "Ordering",
     "Reservations update": """RecordingStatusCallback RecordingStatusCallbackMethod SipAuthPassword SipAuthUsername

@@ -1,5 +1,7 @@
 """How the contact centre looks from outside: paging, accounts, control routes, switches."""
 
+from dataclasses import replace
+
 import msgspec
 
 from emulator import Switches
@@ -7,6 +9,7 @@ from emulator.taskrouter.config import WORKSPACE_SID
 from emulator_bench import BenchFactory
 from emulator_center import Center
 
+HOUR_S = 3600
 META = "key page page_size first_page_url previous_page_url url next_page_url"
 
 
@@ -65,3 +68,24 @@ async def test_control_routes(center: Center) -> None:
         method = "POST" if path.count("/") > 2 else "GET"
         assert (await center.control(method, path))[0] == status, path
     assert (await center.control("PUT", "/workers/bob", {"activity": "Asleep"}))[0] == 422
+
+
+async def test_events_of_a_time(center: Center) -> None:
+    """Events are filtered by minutes, by dates and by task channel; a wrong date is refused."""
+    await center.task(queue="billing")
+    events = center.workspace.events
+    events[0] = replace(events[0], at=events[0].at - HOUR_S)
+    older, newer = events[0].sid, events[-1].sid
+
+    async def found(query: str) -> set[str]:
+        _, body = await center.rest("GET", f"/Events?PageSize=100&{query}")
+        return {one["sid"] for one in body["events"]}  # type: ignore[attr-defined]
+
+    assert newer in await found("Minutes=5")
+    assert older not in await found("Minutes=5")
+    assert {older, newer} <= await found("Minutes=90")
+    assert {older, newer} <= await found("StartDate=2020-01-01")
+    assert await found("EndDate=2020-01-01") == set()
+    assert await found("TaskChannel=fax") == set()
+    assert await found("TaskChannel=default")
+    assert (await center.rest("GET", "/Events?StartDate=yesterday"))[0] == 400

@@ -148,6 +148,23 @@ async def test_cookies_stay_with_the_call(bench: Bench) -> None:
     assert bench.site.got("/next")[0].headers["Cookie"] == "session=s1; theme=dark"
 
 
+STRANGE = [
+    "<Dial><Number statusCallback='/cb' statusCallbackEvent='no-answer busy completed'>+15550100003</Number></Dial>",
+    "<Dial><Conference statusCallback='/cb' statusCallbackEvent='start finish'>room-1</Conference></Dial>",
+    "<Record recordingStatusCallback='/cb' recordingStatusCallbackEvent='done' maxLength='1'/>",
+]
+
+
+@pytest.mark.parametrize("verb", STRANGE)
+async def test_events_that_do_not_exist(bench: Bench, verb: str) -> None:
+    """A word that names no event is a warning in the debugger; the call goes on with those that do."""
+    sid = await _inbound(bench, f"<Response>{verb}</Response>")
+    await bench.until(lambda: _codes(bench), "the warning")
+    assert _codes(bench) == [12200]
+    assert "expected some of" in bench.emulator.world.alerts.entries[0].detail
+    await bench.until(lambda: bench.status(sid) == "in-progress", "the answer")
+
+
 async def test_document_end_hangs_up(bench: Bench) -> None:
     """When the document ends, and when it is empty, the call is completed."""
     for page in ("<Response><Say>bye</Say></Response>", "<Response/>", 204):

@@ -1,12 +1,16 @@
 """The Event resource: what has happened in a workspace, for those who missed a callback."""
 
+from math import inf
+
 from aiohttp import web
 
-from emulator.rest.answer import filters, reply
-from emulator.rest.taskrouter.answer import V1, base, iso, missing, page, workspace_of
+from emulator.rest.answer import WORLD, filters, reply
+from emulator.rest.calls import moment
+from emulator.rest.taskrouter.answer import V1, bad, base, iso, missing, page, workspace_of
 from emulator.taskrouter.entities import Workspace, WorkspaceEvent
 
-LIST = frozenset({"EventType", "TaskSid", "WorkerSid", "WorkflowSid", "TaskQueueSid", "ReservationSid", "Sid"})
+EXACT = frozenset({"EventType", "TaskSid", "WorkerSid", "WorkflowSid", "TaskQueueSid", "ReservationSid", "Sid"})
+LIST = EXACT | {"StartDate", "EndDate", "Minutes", "TaskChannel"}
 COLLECTIONS = {
     "task": "Tasks",
     "worker": "Workers",
@@ -58,10 +62,26 @@ async def fetch(request: web.Request) -> web.Response:
 async def listing(request: web.Request) -> web.Response:
     """``GET …/Events``, newest first."""
     workspace, wanted = workspace_of(request), filters(request, LIST)
-    found = [event for event in reversed(workspace.events) if _matches(event, wanted)]
+    begin, end = _span(request.app[WORLD].clock.now(), wanted)
+    found = [event for event in reversed(workspace.events) if begin <= event.at < end and _matches(event, wanted)]
     return page(request, "events", found, lambda one: one.sid, lambda one: resource(request, workspace, one))
 
 
 def _matches(event: WorkspaceEvent, wanted: dict[str, str]) -> bool:
     known = {"EventType": event.event_type, "Sid": event.sid, **event.data}
-    return all(known.get(name) == value for name, value in wanted.items())
+    channel = wanted.get("TaskChannel")
+    if channel not in {None, event.data.get("TaskChannelSid"), event.data.get("TaskChannelUniqueName")}:
+        return False
+    return all(known.get(name) == value for name, value in wanted.items() if name in EXACT)
+
+
+def _span(now: float, wanted: dict[str, str]) -> tuple[float, float]:
+    """Return the time that is asked for: the last ``Minutes``, or from ``StartDate`` to ``EndDate``."""
+    minutes = wanted.get("Minutes", "")
+    if minutes and not minutes.isdigit():
+        raise bad(f"Invalid Minutes '{minutes}': expected a number")
+    if minutes:
+        return now - 60 * int(minutes), inf
+    begin = moment(wanted["StartDate"], "StartDate").timestamp() if "StartDate" in wanted else 0.0
+    end = moment(wanted["EndDate"], "EndDate").timestamp() if "EndDate" in wanted else inf
+    return begin, end
