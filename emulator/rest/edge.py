@@ -30,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def front_door(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Handle one REST request: write it down, let it in, and answer in Twilio's form."""
     if request.path.startswith(CONTROL):
+        _keep_out(request)
         return await handler(request)
     world = request.app[WORLD]
     begun, begun_real = world.clock.monotonic(), time.perf_counter()
@@ -61,6 +62,19 @@ async def front_door(request: web.Request, handler: Handler) -> web.StreamRespon
     _keep_body(world, entry, response)
     log.debug("emulator.rest", method=entry.method, path=entry.path, status=entry.status, code=entry.code)
     return response
+
+
+def _keep_out(request: web.Request) -> None:
+    """Refuse a control request that a page of another site makes in somebody's browser.
+
+    Raises:
+        HTTPForbidden: the Origin is not this address.
+
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        text = '{"status": 403, "detail": "control routes are not for pages of other sites"}'
+        raise web.HTTPForbidden(text=text, content_type="application/json")
 
 
 def _keep_body(world: World, entry: RestRequest, response: web.StreamResponse) -> None:

@@ -168,6 +168,14 @@ async def test_the_page_is_at_both_addresses(bench: Bench) -> None:
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(("origin", "status"), [("http://evil.example", 403), ("null", 403), ("own", 200), (None, 200)])
+async def test_pages_of_other_sites_are_kept_out(bench: Bench, origin: str | None, status: int) -> None:
+    """A control route answers programs and its own page, no page of another site."""
+    headers = {} if origin is None else {"Origin": bench.emulator.url if origin == "own" else origin}
+    async with bench.session.put(f"{bench.emulator.url}/_emulator/chaos", data="{}", headers=headers) as answer:
+        assert answer.status == status
+
+
 def test_the_configuration_shows_no_secret() -> None:
     """A configuration in a log line names no token."""
     assert TOKEN not in repr(EmulatorConfig(auth_token=TOKEN))
