@@ -85,7 +85,7 @@ class EnginePartition(Owned):
         """See `Owned`. Raises `LogError` when the state cannot be read or what is unconfirmed cannot be published."""
         began = self._monotonic()
         self._fenced = fenced
-        recovered = await recover(fenced)
+        recovered = await recover(fenced, self._partition)
         self._calls.load(recovered.calls)
         await self._repair(recovered)
         live, pending = await self._publish_again(recovered)

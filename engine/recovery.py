@@ -14,7 +14,9 @@ from cordboard.log.port import Entry, FencedPartition, Record
 from engine.batch import StateEnvelope
 from engine.parking import Parked
 from schemas.codec import decode_inbox, encode
+from schemas.state import DEFINITION
 from schemas.topics import PARKED_KEY_PREFIX, STATE_POSITION_KEY
+from schemas.versions import NewerStateError, current
 
 
 class _Subject(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +67,27 @@ class Recovered:
         self.covered = max(self.covered, envelope.in_off)
         self.published = max(self.published, envelope.published)
         self._keep(key, envelope)
+
+    def bring_up(self, partition: int) -> int:
+        """Bring calls of older versions up to this one; gives how many there were.
+
+        Raises `UnreadableStateError` for a call of a newer version: stepping it would lose what only that one knows.
+        """
+        older = 0
+        for call_id, encoded in self.calls.items():
+            try:
+                now = current(encoded)
+            except NewerStateError as error:
+                raise UnreadableStateError(
+                    f"call.state[{partition}]: call {call_id} was written by a newer version of Cordboard ({error}). "
+                    "Nothing was changed. Start that version again, or a newer one; docs/upgrades.md says more"
+                ) from error
+            except msgspec.MsgspecError as error:
+                raise UnreadableStateError(f"call.state[{partition}]: call {call_id} cannot be read: {error}") from error
+            if now is not encoded:
+                self.calls[call_id] = now
+                older += 1
+        return older
 
     def unpublished(self) -> Iterator[tuple[str, bytes]]:
         """Events that may not have left: call id and bytes as they were, in the order of the inbox."""
@@ -122,10 +145,13 @@ class Recovered:
         return Entry(partition, key, encode(msgspec.structs.replace(envelope, call=msgspec.Raw(call))))
 
 
-async def recover(fenced: FencedPartition) -> Recovered:
-    """Replay everything before our claim. Raises `FencedError`, `LogError`, `UnreadableStateError`."""
+async def recover(fenced: FencedPartition, partition: int) -> Recovered:
+    """Replay everything before our claim; calls are of this version then. Raises `FencedError`, `LogError`, `UnreadableStateError`."""
     recovered = Recovered()
     async for batch in fenced.replay():
         for record in batch:
             recovered.take(record)
+    older = recovered.bring_up(partition)
+    if older:
+        _log.info("engine.calls_brought_up", partition=partition, calls=older, definition=DEFINITION)
     return recovered

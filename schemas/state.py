@@ -1,7 +1,7 @@
 """The state of a call as the engine holds it and as one record of `call.state` carries it.
 
 Everything that must survive is in here: legs, timers, actions not yet confirmed, commands not yet answered and the
-answers given. `DEFINITION` is the version of this shape; a running call keeps the one it was written with.
+answers given. `DEFINITION` is the version of this shape; what an older one wrote is read by `schemas.versions`.
 """
 
 from enum import StrEnum
@@ -12,7 +12,9 @@ from schemas.actions import Action
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
 
-DEFINITION = 1
+DEFINITION = 2
+FIRST_DEFINITION = 1
+"""The version that did not write its number down."""
 
 
 class CallState(StrEnum):
@@ -291,7 +293,10 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call. `version` counts its state records; `seen` packs 8-byte digests of the last record ids."""
+    """One call. `version` counts its state records; `seen` packs 8-byte digests of the last record ids.
+
+    `definition` is the version of this shape that wrote it. Every new call states it: absent means the first one.
+    """
 
     call_id: str
     state: CallState
@@ -300,7 +305,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: int
     room: Room
     version: int = 0
-    definition: int = DEFINITION
+    definition: int = FIRST_DEFINITION
     number: str = ""
     customer: str = ""
     ended_at: int | None = None

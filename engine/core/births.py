@@ -9,7 +9,7 @@ from engine.core.turn import Turn
 from schemas.commands import Dial, InvalidCommandError, decode_data
 from schemas.ids import room_of
 from schemas.records import Command, Webhook
-from schemas.state import Call, CallState, Direction, Leg, LegState, Role, Room
+from schemas.state import DEFINITION, Call, CallState, Direction, Leg, LegState, Role, Room
 from schemas.targets import target_of_address
 from schemas.webhooks import VoiceRequest
 
@@ -25,7 +25,7 @@ def by_webhook(config: CoreConfig, record: Webhook, form: VoiceRequest) -> Turn:
     from_ = target_of_address(form.from_)
     leg_id = f"{role.value}-1"
     call = Call(
-        call_id=record.call_id, state=CallState.RINGING,
+        call_id=record.call_id, state=CallState.RINGING, definition=DEFINITION,
         direction=Direction.OUTBOUND if outbound else Direction.INBOUND, account_sid=form.account_sid,
         created_at=record.at, room=Room(room_of(record.call_id)), number=number,
         customer=str(customer) if customer is not None else "", counts={role.value: 1},
@@ -48,7 +48,7 @@ def by_command(config: CoreConfig, command: Command) -> Turn | Step:
     call = Call(
         call_id=command.call_id, state=CallState.RINGING, direction=Direction.OUTBOUND, account_sid=config.account_sid,
         created_at=command.at, room=Room(room_of(command.call_id)), number=number, customer=data.to,
-        policy=config.policies.of(number), context=data.context or {},
+        policy=config.policies.of(number), context=data.context or {}, definition=DEFINITION,
     )  # fmt: skip
     turn = _created(Turn(call, command.at, command.id, config))
     turn.deadline = command.deadline

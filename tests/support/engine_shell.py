@@ -35,7 +35,7 @@ from schemas.events import CallEvent
 from schemas.ids import action_id, result_id, room_of
 from schemas.records import ActionOutcome, ActionReport, Command, Inbox, Resumed, TimerDue, Webhook
 from schemas.results import Outcome, Result
-from schemas.state import Call, CallState, Direction, PendingAction, Room, StateRecord
+from schemas.state import DEFINITION, Call, CallState, Direction, PendingAction, Room, StateRecord
 from schemas.topics import CLAIM_KEY, Topic, partition_of
 from schemas.webhooks import Source
 
@@ -88,7 +88,7 @@ def _without_call(record: Inbox) -> Step:
     if isinstance(record, Command) and record.name == "begin":
         call = Call(
             call_id=record.call_id, state=CallState.WAITING, direction=Direction.INBOUND, account_sid="AC0",
-            created_at=record.at, room=Room(room_of(record.call_id)), version=1,
+            created_at=record.at, definition=DEFINITION, room=Room(room_of(record.call_id)), version=1,
         )  # fmt: skip
         return Step(call, (Emit("call.created", CallEvent(cause=record.id)), _reply(record, Outcome.APPLIED)))
     if isinstance(record, Command):
