@@ -83,7 +83,9 @@ class Recovered:
                     "Nothing was changed. Start that version again, or a newer one; docs/upgrades.md says more"
                 ) from error
             except msgspec.MsgspecError as error:
-                raise UnreadableStateError(f"call.state[{partition}]: call {call_id} cannot be read: {error}") from error
+                raise UnreadableStateError(
+                    f"call.state[{partition}]: call {call_id} cannot be read: {error}"
+                ) from error
             if now is not encoded:
                 self.calls[call_id] = now
                 older += 1
@@ -146,7 +148,10 @@ class Recovered:
 
 
 async def recover(fenced: FencedPartition, partition: int) -> Recovered:
-    """Replay everything before our claim; calls are of this version then. Raises `FencedError`, `LogError`, `UnreadableStateError`."""
+    """Replay everything before our claim; calls are of this version then.
+
+    Raises `FencedError`, `LogError`, `UnreadableStateError`.
+    """
     recovered = Recovered()
     async for batch in fenced.replay():
         for record in batch:

@@ -43,9 +43,7 @@ def current(encoded: bytes) -> bytes:
     if definition == DEFINITION:
         return encoded
     if not FIRST_DEFINITION <= definition < DEFINITION:
-        raise NewerStateError(
-            f"its definition is {definition}, this version knows {FIRST_DEFINITION} to {DEFINITION}"
-        )
+        raise NewerStateError(f"its definition is {definition}, this version knows {FIRST_DEFINITION} to {DEFINITION}")
     call: _Fields = msgspec.json.decode(encoded)
     for step in range(definition, DEFINITION):
         call = UPCASTS[step](call)

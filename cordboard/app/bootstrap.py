@@ -18,6 +18,7 @@ from actions.config import ActionsConfig
 from actions.services import ActionServices
 from actions.worker import action_partition_factory
 from cordboard import metrics
+from cordboard.app.core_of_settings import core_of
 from cordboard.app.local_twilio import emulator_config
 from cordboard.app.logs_of_settings import open_log_of
 from cordboard.app.results import Results
@@ -31,7 +32,6 @@ from cordboard.ops import Mount, OpsConfig, Readiness, serve_ops
 from cordboard.settings import DEFAULT_API_URL, host_port
 from cordboard.settings_checks import Loaded
 from emulator import serve as serve_emulator
-from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
 from engine.partition import engine_partition_factory
 from engine.resuming import LookAt
@@ -123,17 +123,10 @@ class _Process:
 
     async def engine(self, look_at: LookAt) -> None:
         """The engine, and the router that feeds it commands."""
-        settings, accounts = self.loaded.settings, self.loaded.accounts
-        account = accounts.default if len(accounts) else None
-        core = CoreConfig(
-            policies=self.loaded.policies,
-            account_sid=account.sid if account else "",
-            number=account.number if account else "",
-            queues=account is not None and account.taskrouter_workspace is not None,
-        )
-        factory = engine_partition_factory(Switchboard(core).step, self.log, self.clock, look_at=look_at)
+        step = Switchboard(core_of(self.loaded)).step
+        factory = engine_partition_factory(step, self.log, self.clock, look_at=look_at)
         await self._owner("engine", Topic.INBOX, Topic.STATE, factory)
-        router = Router(self.log, self.clock, float(settings.command_deadline_s))
+        router = Router(self.log, self.clock, float(self.loaded.settings.command_deadline_s))
         self._watch("router", router.status)
         await self.stack.enter_async_context(self.supervisor.background("router", router.run))
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "call": ("calls", "One call: its state, and what happened with causes."),
     "events": ("events", "The event log."),
     "dead-letters": ("dead_letters", "Records that were put aside: list, show, redrive."),
+    "replay": ("replay", "What this version would have done differently to real calls."),
     "schemas": ("schemas", "JSON Schemas and the AsyncAPI document."),
 }
 

@@ -169,11 +169,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, partitions: int) -> Non
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("PRAGMA cache_size = -16000")
     if is_new:
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        connection.execute("INSERT INTO meta VALUES ('partitions', ?)", (partitions,))
+        # One transaction: whoever dies in it leaves an empty file, which the next one makes a journal of.
+        made_with = f"INSERT INTO meta VALUES ('partitions', {partitions:d});"  # noqa: S608 a number
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {made_with} COMMIT;")
 
 
-def _require_ours(connection: sqlite3.Connection, path: Path, partitions: int) -> None:
+def require_journal(connection: sqlite3.Connection, path: Path) -> int:
+    """How many partitions the journal was made with. Raises `SettingsError` for a file that this version cannot use."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise SettingsError(
             f"CORDBOARD_LOG: {path} is an SQLite database, but not a journal of Cordboard. Name another file"
@@ -185,9 +187,14 @@ def _require_ours(connection: sqlite3.Connection, path: Path, partitions: int) -
             "Use the version that wrote it, or name another file"
         )
     row = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
-    if row is None or row[0] != partitions:
+    return int(row[0])
+
+
+def _require_ours(connection: sqlite3.Connection, path: Path, partitions: int) -> None:
+    made_with = require_journal(connection, path)
+    if made_with != partitions:
         raise SettingsError(
-            f"CORDBOARD_PARTITIONS is {partitions}, but {path} was made with {row and row[0]}, and that is fixed for "
+            f"CORDBOARD_PARTITIONS is {partitions}, but {path} was made with {made_with}, and that is fixed for "
             f"life: which partition a call is in depends on it. Set it back, or name another file in CORDBOARD_LOG"
         )
 

@@ -1,0 +1,117 @@
+"""What the journal has acknowledged over all rounds, and the check that all of it is there after a restart."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+from cordboard.log.port import Record
+from cordboard.log.sqlite import SqliteLog
+from journal_fire.child import (
+    DAYS_A_ROUND,
+    GROUP,
+    PARTITIONS,
+    Acknowledged,
+    Appended,
+    Committed,
+    Published,
+    now_of,
+)
+from schemas.topics import CLAIM_KEY, POLICIES, Topic
+
+_KEPT_DAYS = int(POLICIES[Topic.INBOX].settings["retention.ms"]) // 86_400_000
+_ROUNDS_KEPT = _KEPT_DAYS // DAYS_A_ROUND
+
+
+class Ledger:
+    """Acknowledgements of one journal. `lost` collects what a check finds wrong, in words."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.acknowledged = 0
+        self._published: dict[int, list[tuple[int, tuple[bytes, ...]]]] = {p: [] for p in range(PARTITIONS)}
+        self._states: dict[bytes, bytes] = {}
+        self._token = -1
+        self._committed = dict.fromkeys(range(PARTITIONS), -1)
+
+    def note(self, number: int, what: Acknowledged) -> None:
+        """Something was acknowledged in round `number`."""
+        self.acknowledged += 1
+        match what:
+            case Published(partition=partition, values=values):
+                self._published[partition].append((number, values))
+            case Appended(token=token, key=key, value=value):
+                self._states[key] = value
+                self._token = max(self._token, token)
+            case Committed(partition=partition, offset=offset):
+                self._committed[partition] = max(self._committed[partition], offset)
+
+    async def check(self, number: int) -> list[str]:
+        """Open the journal as after a restart, read everything back, and say what is wrong."""
+        log = SqliteLog(self.path, PARTITIONS, clock=lambda: now_of(number))
+        try:
+            wrong = [problem for p in range(PARTITIONS) for problem in await self._check_inbox(log, p, number)]
+            wrong += await self._check_state(log)
+        finally:
+            await log.aclose()
+        return wrong + self._check_file()
+
+    async def _check_inbox(self, log: SqliteLog, partition: int, number: int) -> list[str]:
+        bounds = log.bounds_of(Topic.INBOX, partition)
+        records = await log.read_range(Topic.INBOX, partition, (0, bounds.end), 1_000_000)
+        found = [record.value or b"" for record in records]
+        wrong: list[str] = []
+        if [record.offset for record in records] != list(range(bounds.earliest, bounds.end)):
+            wrong.append(f"partition {partition}: offsets have a gap or a fork")
+        wrong += [f"partition {partition}: {_name(value)} twice" for value, n in Counter(found).items() if n > 1]
+        places = {value: place for place, value in enumerate(found)}
+        last: dict[bytes, int] = {}
+        for when, values in self._published[partition]:
+            here = [places.get(value) for value in values]
+            if when <= number - _ROUNDS_KEPT and None in here:
+                continue  # older than the topic keeps
+            if None in here:
+                wrong.append(f"partition {partition}: {_name(values[0])} of round {when} is lost")
+                continue
+            writer = values[0].split(b".")[1] + b"%d" % when
+            order = [place for place in here if place is not None]
+            if order != list(range(order[0], order[0] + len(order))) or order[0] <= last.get(writer, -1):
+                wrong.append(f"partition {partition}: {_name(values[0])} is out of order")
+            last[writer] = order[-1]
+        committed = await log.load_committed(GROUP, Topic.INBOX, partition)
+        if (-1 if committed is None else committed) < self._committed[partition]:
+            wrong.append(f"partition {partition}: the group was at {self._committed[partition]}, is at {committed}")
+        if bounds.earliest > max(-1 if committed is None else committed, 0):
+            wrong.append(f"partition {partition}: deleted to {bounds.earliest} what the group at {committed} has to read")
+        return wrong
+
+    async def _check_state(self, log: SqliteLog) -> list[str]:
+        fenced = await log.claim(Topic.STATE, 0, "checker")
+        wrong = [] if fenced.token > self._token else [f"token {fenced.token} after {self._token}"]
+        self._token = fenced.token
+        newest: dict[bytes, Record] = {}
+        async for batch in fenced.replay():
+            newest.update({record.key or b"": record for record in batch})
+        for key, value in self._states.items():
+            there = newest[key].value if key in newest else None
+            if there is None or _age(there) < _age(value):
+                wrong.append(f"{key.decode()} was {_name(value)}, is {there and _name(there)}")
+        wrong += [f"{key!r}: a fenced owner's" for key, record in newest.items() if record.value == b"written by a fenced"]
+        return wrong + (["a claim among the records"] if CLAIM_KEY in newest else [])
+
+    def _check_file(self) -> list[str]:
+        connection = sqlite3.connect(self.path)
+        try:
+            said = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        finally:
+            connection.close()
+        return [] if said == ["ok"] else said
+
+
+def _name(value: bytes) -> str:
+    return value[: value.rfind(b".")].decode()
+
+
+def _age(value: bytes) -> tuple[int, int]:
+    """Round and number of a value: a later one may have been written without a word."""
+    number, _, count, *_ = value.split(b".")
+    return int(number), int(count)
