@@ -10,7 +10,7 @@ DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
-.PHONY: help install run test check format fast simulate fuzz audit bench schemas flows lock clean
+.PHONY: help install run test check format fast simulate fire fuzz audit bench schemas flows histories lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ SEEDS ?= 0-2000
 simulate: $(DEV) ## run the whole system on simulated time, log, network and Twilio: make simulate SEEDS=0-100000, or SEEDS=17
 	PYTHONPATH=.:tests/support $(BIN)/python -m simulation $(SEEDS)
 
+ROUNDS ?= 1000
+
+fire: $(DEV) ## kill a process on the journal at every place, and look for what is lost: make fire ROUNDS=10000
+	PYTHONPATH=.:tests/support $(BIN)/python -m journal_fire $(ROUNDS)
+
 CASES ?= 0-1000000
 
 fuzz: $(DEV) ## damaged input of every kind: make fuzz CASES=1000000, a range, or one case such as CASES=forms:17
@@ -61,6 +66,9 @@ schemas: $(DEV) ## write everything generated anew: JSON Schemas, AsyncAPI, diag
 
 flows: $(DEV) ## play every call flow against the local Twilio and write docs/flows anew
 	PYTHONPATH=tests/support $(BIN)/python -m flow_book
+
+histories: $(DEV) ## record a history of every call flow anew, for tests/replay; those of older versions stay
+	PYTHONPATH=tests/support $(BIN)/python -m histories
 
 lock: $(DEV) ## resolve the newest allowed versions into requirements/
 	$(COMPILE) --upgrade pyproject.toml -o requirements/runtime.txt

@@ -23,8 +23,11 @@ def main(arguments: Sequence[str]) -> int:
         return _USAGE
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[bad]} bad"), TimeRemainingColumn())
     bad = 0
-    with TemporaryDirectory(prefix="fire") as folder, Progress(*columns, console=console) as progress:
-        fire = Fire(Path(folder), int(seed))
+    with (
+        TemporaryDirectory(prefix="fire") as folder,
+        Fire(Path(folder), int(seed)) as fire,
+        Progress(*columns, console=console) as progress,
+    ):
         task = progress.add_task("rounds", total=int(count), bad=0)
         for one in fire.rounds(int(count)):
             bad += bool(one.wrong)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from cordboard.log.port import Record
@@ -15,6 +16,7 @@ from journal_fire.child import (
     Committed,
     Published,
     now_of,
+    value_of,
 )
 from schemas.topics import CLAIM_KEY, POLICIES, Topic
 
@@ -37,10 +39,10 @@ class Ledger:
         """Something was acknowledged in round `number`."""
         self.acknowledged += 1
         match what:
-            case Published(partition=partition, values=values):
-                self._published[partition].append((number, values))
-            case Appended(token=token, key=key, value=value):
-                self._states[key] = value
+            case Published(partition=partition, names=names):
+                self._published[partition].append((number, names))
+            case Appended(token=token, key=key, name=name):
+                self._states[key] = name
                 self._token = max(self._token, token)
             case Committed(partition=partition, offset=offset):
                 self._committed[partition] = max(self._committed[partition], offset)
@@ -59,30 +61,31 @@ class Ledger:
         bounds = log.bounds_of(Topic.INBOX, partition)
         records = await log.read_range(Topic.INBOX, partition, (0, bounds.end), 1_000_000)
         found = [record.value or b"" for record in records]
-        wrong: list[str] = []
-        if [record.offset for record in records] != list(range(bounds.earliest, bounds.end)):
-            wrong.append(f"partition {partition}: offsets have a gap or a fork")
-        wrong += [f"partition {partition}: {_name(value)} twice" for value, n in Counter(found).items() if n > 1]
-        places = {value: place for place, value in enumerate(found)}
-        last: dict[bytes, int] = {}
-        for when, values in self._published[partition]:
-            here = [places.get(value) for value in values]
-            if when <= number - _ROUNDS_KEPT and None in here:
-                continue  # older than the topic keeps
-            if None in here:
-                wrong.append(f"partition {partition}: {_name(values[0])} of round {when} is lost")
-                continue
-            writer = values[0].split(b".")[1] + b"%d" % when
-            order = [place for place in here if place is not None]
-            if order != list(range(order[0], order[0] + len(order))) or order[0] <= last.get(writer, -1):
-                wrong.append(f"partition {partition}: {_name(values[0])} is out of order")
-            last[writer] = order[-1]
         committed = await log.load_committed(GROUP, Topic.INBOX, partition)
-        if (-1 if committed is None else committed) < self._committed[partition]:
-            wrong.append(f"partition {partition}: the group was at {self._committed[partition]}, is at {committed}")
-        if bounds.earliest > max(-1 if committed is None else committed, 0):
-            wrong.append(f"partition {partition}: deleted to {bounds.earliest} what the group at {committed} has to read")
-        return wrong
+        position = -1 if committed is None else committed
+        wrong = [f"{_name(value)} twice" for value, n in Counter(found).items() if n > 1]
+        if [record.offset for record in records] != list(range(bounds.earliest, bounds.end)):
+            wrong.append("offsets have a gap or a fork")
+        if position < self._committed[partition]:
+            wrong.append(f"the group was at {self._committed[partition]}, is at {committed}")
+        if bounds.earliest > max(position, 0):
+            wrong.append(f"deleted to {bounds.earliest} what the group at {committed} has to read")
+        wrong += self._check_published(partition, {value: place for place, value in enumerate(found)}, number)
+        return [f"partition {partition}: {problem}" for problem in wrong]
+
+    def _check_published(self, partition: int, places: dict[bytes, int], number: int) -> Iterator[str]:
+        """Everything that was published together lies together, in the order of its publisher."""
+        last: dict[tuple[int, bytes], int] = {}
+        for when, names in self._published[partition]:
+            here = [places[value] for value in map(value_of, names) if value in places]
+            if len(here) < len(names):
+                if when > number - _ROUNDS_KEPT:  # younger than the topic keeps
+                    yield f"{names[0].decode()} is lost"
+                continue
+            publisher = when, names[0].split(b".")[1]
+            if here != list(range(here[0], here[0] + len(here))) or here[0] <= last.get(publisher, -1):
+                yield f"{names[0].decode()} is out of order"
+            last[publisher] = here[-1]
 
     async def _check_state(self, log: SqliteLog) -> list[str]:
         fenced = await log.claim(Topic.STATE, 0, "checker")
@@ -91,11 +94,10 @@ class Ledger:
         newest: dict[bytes, Record] = {}
         async for batch in fenced.replay():
             newest.update({record.key or b"": record for record in batch})
-        for key, value in self._states.items():
+        for key, name in self._states.items():
             there = newest[key].value if key in newest else None
-            if there is None or _age(there) < _age(value):
-                wrong.append(f"{key.decode()} was {_name(value)}, is {there and _name(there)}")
-        wrong += [f"{key!r}: a fenced owner's" for key, record in newest.items() if record.value == b"written by a fenced"]
+            if there is None or _age(there) < _age(name):
+                wrong.append(f"{key.decode()} was {name.decode()}, is {there and _name(there)}")
         return wrong + (["a claim among the records"] if CLAIM_KEY in newest else [])
 
     def _check_file(self) -> list[str]:
@@ -113,5 +115,5 @@ def _name(value: bytes) -> str:
 
 def _age(value: bytes) -> tuple[int, int]:
     """Round and number of a value: a later one may have been written without a word."""
-    number, _, count, *_ = value.split(b".")
+    number, _, count = value.split(b".")[:3]
     return int(number), int(count)

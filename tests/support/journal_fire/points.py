@@ -110,6 +110,7 @@ def _dying(death: Death) -> type[sqlite3.Connection]:
         """A connection that dies at its point."""
 
         def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+            """Run a statement, if there is time."""
             if sql.startswith("PRAGMA wal_autocheckpoint"):
                 sql = f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
                 if death.name == INSTRUCTION:
@@ -120,6 +121,7 @@ def _dying(death: Death) -> type[sqlite3.Connection]:
             return cursor
 
         def executescript(self, sql: str, /) -> sqlite3.Cursor:
+            """Run a script, if there is time."""
             reached(sql, Moment.BEFORE)
             cursor = super().executescript(sql)
             reached(sql, Moment.AFTER)

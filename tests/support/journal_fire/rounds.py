@@ -1,26 +1,25 @@
 """Rounds: start a process on the journal, let it die, check what it left. One journal lives through all of them."""
 
 import asyncio
-import multiprocessing
+import os
 import random
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Self
 
 import msgspec
 
-from journal_fire import points
-from journal_fire.child import Acknowledged, live_and_die
+from journal_fire.bugs import before_opening
+from journal_fire.child import Born, Died, Order, read_word, write_order
 from journal_fire.ledger import Ledger
-from journal_fire.points import ANY_TIME, INSTRUCTION, NAMES, TORN_CHECKPOINT, TORN_WAL, Death
+from journal_fire.points import ANY_TIME, INSTRUCTION, NAMES, POINTS, TORN_CHECKPOINT, TORN_WAL, Death
 
 _LONGEST = 400
 """Acknowledgements after which a process that has not met its point is killed by us."""
-_decode = msgspec.msgpack.Decoder(Acknowledged).decode
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["journal_fire.child"])
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -34,14 +33,30 @@ class Round(msgspec.Struct, frozen=True):
 
 
 class Fire:
-    """Rounds over one journal in `folder`; those that die while the file is made have a file each."""
+    """Rounds over one journal in `folder`; those that die while the file is made have a file each.
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
+    `bug` is one of `bugs.BUGS`, planted in the processes that die.
+    """
+
+    def __init__(self, folder: Path, seed: int = 0, bug: str = "") -> None:
         self._folder = folder
+        self._bug = bug
         self._draw = random.Random(seed)  # noqa: S311 - no secret
         self._ledger = Ledger(folder / "journal.db")
         self.met: Counter[str] = Counter()
         self.acknowledged = 0
+        self._parent = Popen([sys.executable, "-m", "journal_fire.child"], stdin=PIPE, stdout=PIPE, env=_environment())
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._in, self._out = self._parent.stdin, self._parent.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in.close()
+        self._out.close()
+        self._parent.wait()
 
     def rounds(self, count: int) -> Iterator[Round]:
         """So many rounds, every point in turn."""
@@ -54,6 +69,7 @@ class Fire:
         ledger = Ledger(self._folder / f"fresh-{number}.db") if fresh else self._ledger
         before = ledger.acknowledged
         met = self._live(ledger, number, death)
+        before_opening(self._bug, ledger.path)
         wrong = asyncio.run(ledger.check(number))
         self.met[name] += met
         self.acknowledged += ledger.acknowledged - before
@@ -66,38 +82,38 @@ class Fire:
             return Death(name, size_limit=_size(self._ledger.path) + self._draw.randrange(1, 100_000))
         if name == INSTRUCTION:
             return Death(name, nth=self._draw.randrange(1, 20_000))
-        return Death(name, nth=self._draw.randint(1, 12 if name not in _RARE else 3))
+        return Death(name, nth=self._draw.randint(1, _OFTEN.get(name, 12)))
 
     def _live(self, ledger: Ledger, number: int, death: Death) -> bool:
         """Let a process live and die; whether its point killed it."""
-        ours, theirs = _processes.Pipe(duplex=False)
-        process = _processes.Process(target=live_and_die, args=(ledger.path, number, death, theirs), daemon=True)
-        process.start()
-        theirs.close()
+        write_order(self._in, Order(str(ledger.path), number, death, self._bug))
         patience = self._draw.randint(1, _LONGEST) if death.name == ANY_TIME else _LONGEST
-        told = 0
-        while (what := _next(ours)) is not None:
-            ledger.note(number, what)
+        told = pid = 0
+        while not isinstance(word := read_word(self._out), Died):
+            if isinstance(word, Born):
+                pid = word.pid
+                continue
+            ledger.note(number, word)
             told += 1
-            if told == patience and process.pid is not None:
-                process.kill()
-        process.join()
-        ours.close()
-        code = process.exitcode
-        if code not in {-signal.SIGKILL, -signal.SIGXFSZ}:
-            raise AssertionError(f"round {number} ({death.name}): the process ended with {code}, not by a signal")
+            if told == patience:
+                os.kill(pid, signal.SIGKILL)
+        if word.code not in {-signal.SIGKILL, -signal.SIGXFSZ}:
+            raise AssertionError(f"round {number} ({death.name}): the process ended with {word.code}, not by a signal")
         return death.name == ANY_TIME or told < patience
 
 
-_RARE = {point.name for point in points.POINTS if point.fresh or "claim" in point.name or "delet" in point.name}
-
-
-def _next(pipe: Connection) -> Acknowledged | None:
-    try:
-        return _decode(pipe.recv_bytes())
-    except (EOFError, OSError):
-        return None
+_OFTEN = {
+    point.name: 7 if "topics" in point.name else 1 if point.fresh else 3
+    for point in POINTS
+    if point.fresh or "claim" in point.name or "delet" in point.name
+}
+"""How often a process comes to a point at least, where that is not a dozen times."""
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with everything that is imported here to be found there."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
