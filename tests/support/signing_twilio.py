@@ -11,7 +11,7 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from cordboard.log.memory import MemoryLog
-from cordboard.log.port import Record
+from cordboard.log.port import Log, Record
 from ingress.app import IngressConfig, serve_ingress
 from schemas.codec import decode_inbox
 from schemas.records import Inbox
@@ -104,7 +104,7 @@ class Inboxes:
 
 
 @asynccontextmanager
-async def calling(config: IngressConfig, log: MemoryLog) -> AsyncIterator[Twilio]:
+async def calling(config: IngressConfig, log: Log) -> AsyncIterator[Twilio]:
     """Twilio, calling an ingress that serves."""
     connector = aiohttp.TCPConnector(limit=0)
     async with (

@@ -74,6 +74,8 @@ class Comparison:
         """Step everything, and tell of each call."""
         for outcome in self._rerun.outcomes():
             self._compare(outcome)
+        for call_id in self._rerun.resumed:
+            self._calls.setdefault(call_id, _Call())  # also where nothing was left to step
         self._only_then()
         for call_id, call in self._calls.items():
             resumed = call_id in self._rerun.resumed

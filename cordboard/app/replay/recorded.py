@@ -5,6 +5,7 @@ it was read stands in the outbox and among the pending actions of the state reco
 """
 
 from collections.abc import AsyncIterator, Collection
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from cordboard.errors import LogError
 from cordboard.log.port import Record
 from engine.batch import StateEnvelope
 from engine.calls import Glance
+from schemas.ids import event_id
 from schemas.topics import CLAIM_KEY, PARKED_KEY_PREFIX, STATE_POSITION_KEY, Topic
 from schemas.versions import NewerStateError, current
 
@@ -49,6 +51,10 @@ class _Ids(msgspec.Struct, frozen=True, gc=False):
     call_id: str = ""
 
 
+class _Told(msgspec.Struct, frozen=True):
+    time: str
+
+
 def said(value: bytes) -> Said:
     """Which event or action this is. Raises `msgspec.MsgspecError`, `UnicodeDecodeError` for anything else."""
     ids = msgspec.json.decode(value, type=_Ids)
@@ -67,6 +73,8 @@ class Recorded:
         self.letters: dict[int, Letter] = {}
         self.covered = -1
         self.since: dict[Topic, int] = {}
+        self.begins = 0
+        """The oldest offset that the inbox still holds."""
 
     def take(self, record: Record) -> None:
         """One record of any topic. Raises `LogError` for a state that this version cannot read."""
@@ -86,6 +94,14 @@ class Recorded:
     def had_queues(self) -> bool:
         """Whether TaskRouter was configured then: nobody was told that it was not."""
         return not any(_NO_QUEUES in event for event in self.events.values())
+
+    def born_at(self, call_id: str) -> int | None:
+        """When a call of which no state is left began (ms), 0 for a time that nothing tells; None if it never did."""
+        first = self.events.get(Said(call_id, event_id(call_id, 1, 0)))
+        if first is not None:
+            return int(datetime.fromisoformat(msgspec.json.decode(first, type=_Told).time).timestamp() * 1000)
+        own = f"{call_id}."
+        return 0 if any(one.call_id == call_id and one.id.startswith(own) for one in self.events) else None
 
     def _take_state(self, record: Record) -> None:
         key = record.key or b""
@@ -134,6 +150,7 @@ async def read_recorded(history: History, partition: int, calls: Collection[str]
     """Read one partition: of these calls, or of all. Raises `LogError`."""
     keys = {call.encode() for call in calls}
     recorded = Recorded(partition)
+    recorded.begins = (await history.bounds(Topic.INBOX, partition)).earliest
     for topic in READ:
         recorded.since[topic] = await _since(history, topic, partition)
         async for record in _of(history.read(topic, partition), keys):

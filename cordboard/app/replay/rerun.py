@@ -92,12 +92,18 @@ class Rerun:
         return record.offset > self.resumed.get(call_id, -1)
 
     def _is_cut_off(self, call_id: str) -> bool:
+        """Whether the call began before what the inbox still holds, as far as anything tells."""
         since = self._recorded.since[Topic.INBOX]
+        if since == 0:
+            return False
         known = self._known(call_id)
-        return since > 0 and known is not None and known.created_at < since
+        born_at = self._recorded.born_at(call_id) if known is None else known.created_at
+        return born_at is not None and born_at < since
 
     def _resume(self, call_id: str) -> bool:
-        first = next((state for state in self._recorded.states[call_id] if state.encoded is not None), None)
+        """Begin from the oldest state behind which no record is missing."""
+        whole = (state for state in self._recorded.states.get(call_id, ()) if state.in_off >= self._recorded.begins - 1)
+        first = next((state for state in whole if state.encoded is not None), None)
         if first is None or first.encoded is None:
             return False
         self._begun[call_id] = call = _decode(first.encoded)
