@@ -13,13 +13,19 @@ from typing import Self
 
 import msgspec
 
+from cordboard.log.port import Entry
+from cordboard.log.sqlite import SqliteLog
 from journal_fire.bugs import before_opening
-from journal_fire.child import Born, Died, Order, read_word, write_order
+from journal_fire.child import PARTITIONS, Born, Died, Order, now_of, read_word, write_order
 from journal_fire.ledger import Ledger
 from journal_fire.points import ANY_TIME, INSTRUCTION, NAMES, POINTS, TORN_CHECKPOINT, TORN_WAL, Death
+from schemas.topics import Topic
 
 _LONGEST = 400
 """Acknowledgements after which a process that has not met its point is killed by us."""
+
+
+_BIG_BYTES = 1_000_000
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -45,6 +51,7 @@ class Fire:
         self._ledger = Ledger(folder / "journal.db")
         self.met: Counter[str] = Counter()
         self.acknowledged = 0
+        asyncio.run(_make_big(self._ledger.path))
         self._parent = Popen([sys.executable, "-m", "journal_fire.child"], stdin=PIPE, stdout=PIPE, env=_environment())
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
@@ -79,7 +86,7 @@ class Fire:
         if name == TORN_WAL:
             return Death(name, size_limit=self._draw.randrange(10_000, 200_000))
         if name == TORN_CHECKPOINT:
-            return Death(name, size_limit=_size(self._ledger.path) + self._draw.randrange(1, 100_000))
+            return Death(name, size_limit=self._draw.randrange(_BIG_BYTES // 2, _BIG_BYTES))
         if name == INSTRUCTION:
             return Death(name, nth=self._draw.randrange(1, 20_000))
         return Death(name, nth=self._draw.randint(1, _OFTEN.get(name, 12)))
@@ -110,8 +117,11 @@ _OFTEN = {
 """How often a process comes to a point at least, where that is not a dozen times."""
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+async def _make_big(path: Path) -> None:
+    """Let the file be larger than its write-ahead log becomes, so that a limit between them stops checkpoints alone."""
+    log = SqliteLog(path, PARTITIONS, clock=lambda: now_of(0))
+    await log.publish(Topic.EVENTS, [Entry(0, b"ballast", bytes(10_000)) for _ in range(_BIG_BYTES // 10_000)])
+    await log.aclose()
 
 
 def _environment() -> dict[str, str]:
