@@ -13,7 +13,7 @@ from cordboard.app.replay.differences import CallReport, Difference
 from cordboard.app.replay.histories import opened_file, read_file
 from cordboard.app.replay.replaying import replay
 from flow_book import PAGES
-from histories import OF_THIS_VERSION, history_files, name_of
+from histories import OF_THIS_VERSION, history_files, name_of, shape, shape_file
 from schemas.state import DEFINITION
 from schemas.topics import Topic
 from schemas.versions import UPCASTS, definition_of
@@ -85,6 +85,16 @@ def test_every_older_version_is_still_read() -> None:
 
     assert set(UPCASTS) == set(range(1, DEFINITION))
     assert recorded == set(range(1, DEFINITION + 1)), "keep one history of every definition"
+
+
+def test_the_shape_of_a_call_is_pinned() -> None:
+    """A change of the shape raises the definition; until a release has written it, `make histories` pins it anew."""
+    pinned = shape_file(DEFINITION).read_text(encoding="ascii").strip()
+
+    assert shape() == pinned, (
+        f"calls have another shape than definition {DEFINITION}: if a release has written that one, raise DEFINITION "
+        "and add the step to schemas/versions.py; then make histories"
+    )
 
 
 def test_the_command_line_tells_the_same(tmp_path: Path) -> None:

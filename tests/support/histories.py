@@ -1,7 +1,7 @@
 """Writes the recorded histories of this version anew: plays flows against the local Twilio and exports their calls.
 
 `python -m histories`, or `make histories`: into tests/replay/histories/VERSION-DEFINITION. Those of older versions stay
-as they are: nobody can write them any more.
+as they are: nobody can write them any more. The shape of a call is pinned with them.
 """
 
 import asyncio
@@ -9,9 +9,12 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 
 from cordboard import __version__
@@ -20,10 +23,27 @@ from flow_book import PAGES
 from flow_pages import Flow, staged
 from flow_play import Play
 from flow_stage import Stage
-from schemas.state import DEFINITION
+from schemas.state import DEFINITION, Call
 
 FOLDER = Path(__file__).parents[1] / "replay" / "histories"
 OF_THIS_VERSION = f"{__version__}-{DEFINITION}"
+
+
+def shape() -> str:
+    """A digest of the shape of a call: every field, type and default, no words."""
+    schema = msgspec.json.encode(_bare(msgspec.json.schema(Call)), order="deterministic")
+    return sha256(schema).hexdigest()
+
+
+def _bare(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(schema, dict):
+        return {key: _bare(value) for key, value in schema.items() if key not in {"description", "title"}}
+    return [_bare(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def shape_file(definition: int) -> Path:
+    """Where the shape of a definition is pinned."""
+    return FOLDER / f"shape-{definition}.txt"
 
 
 def history_files() -> list[Path]:
@@ -75,6 +95,7 @@ def main(names: list[str]) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     folder = FOLDER / OF_THIS_VERSION
     folder.mkdir(parents=True, exist_ok=True)
+    shape_file(DEFINITION).write_text(shape() + "\n", encoding="ascii")
     asyncio.run(record(names or PAGES, folder))
 
 
