@@ -80,7 +80,7 @@ class Recovered:
             except NewerStateError as error:
                 raise UnreadableStateError(
                     f"call.state[{partition}]: call {call_id} was written by a newer version of Cordboard ({error}). "
-                    "Nothing was changed. Start that version again, or a newer one; docs/upgrades.md says more"
+                    "It was left as it is. Start that version again, or a newer one; docs/upgrades.md says more"
                 ) from error
             except msgspec.MsgspecError as error:
                 raise UnreadableStateError(
