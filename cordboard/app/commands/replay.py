@@ -61,12 +61,12 @@ def replay(
     from cordboard.settings_checks import load_settings  # noqa: PLC0415 heavy
 
     loaded = load_settings()
-    _say_little()
     if export is not None:
         click.echo(f"{asyncio.run(_export(loaded, file, export, calls))} records written to {export}")
         return
     config = _config(loaded) if with_settings else None
-    reports = asyncio.run(_replay(loaded, file, calls, config))
+    with _quiet():
+        reports = asyncio.run(_replay(loaded, file, calls, config))
     missing = sorted(set(calls) - {report.call_id for report in reports})
     _print(reports, as_json=as_json)
     for call in missing:
@@ -133,15 +133,19 @@ def _config(loaded: "Loaded") -> "CoreConfig":
     return core_of(loaded)
 
 
-def _say_little() -> None:
-    """What a step logs of itself is no news here; what a library warns of is."""
+@contextmanager
+def _quiet() -> "Iterator[None]":
+    """What the engine logs of a step is no news here: what matters of it is in the differences."""
     import logging  # noqa: PLC0415 as every import here
 
-    from cordboard.app.foreign_logs import take_foreign_logs  # noqa: PLC0415 heavy
-    from cordboard.logs import configure_logs  # noqa: PLC0415 heavy
+    import structlog  # noqa: PLC0415 heavy
 
-    configure_logs(level=logging.CRITICAL)
-    take_foreign_logs(logging.ERROR)
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 @contextmanager
