@@ -187,6 +187,11 @@ def require_journal(connection: sqlite3.Connection, path: Path) -> int:
             "Use the version that wrote it, or name another file"
         )
     row = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
+    if row is None:
+        raise SettingsError(
+            f"CORDBOARD_LOG: {path} was never finished: an earlier version was killed while it made it, and nothing is "
+            "in it. Remove it, or name another file"
+        )
     return int(row[0])
 
 

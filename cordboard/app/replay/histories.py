@@ -6,7 +6,7 @@ and offsets. It holds what the topics hold, phone numbers too.
 
 import base64
 import gzip
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -67,7 +67,7 @@ class History(Protocol):
         """Earliest and end offset."""
         ...
 
-    def read(self, topic: Topic, partition: int) -> AsyncIterator[Record]:
+    def read(self, topic: Topic, partition: int) -> AsyncGenerator[Record, None]:
         """Every record of one partition, oldest first."""
         ...
 
@@ -83,7 +83,7 @@ class OfJournal:
         """See `History`."""
         return self._journal.bounds(topic, partition)
 
-    async def read(self, topic: Topic, partition: int) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, partition: int) -> AsyncGenerator[Record, None]:
         """See `History`."""
         for record in self._journal.read(topic, partition):
             yield record
@@ -100,7 +100,7 @@ class OfLog:
         """See `History`."""
         return (await self._log.bounds(topic))[partition]
 
-    async def read(self, topic: Topic, partition: int) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, partition: int) -> AsyncGenerator[Record, None]:
         """See `History`. Raises `LogUnavailableError` when nothing comes for 30 s."""
         bounds = await self.bounds(topic, partition)
         position = bounds.earliest
@@ -134,7 +134,7 @@ class OfFile:
         earliest = self.header.earliest.get(f"{topic.value}/{partition}", 0)
         return Bounds(earliest, records[-1].offset + 1 if records else earliest)
 
-    async def read(self, topic: Topic, partition: int) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, partition: int) -> AsyncGenerator[Record, None]:
         """See `History`."""
         for record in self._records.get((topic, partition), ()):
             yield record

@@ -5,6 +5,7 @@ it was read stands in the outbox and among the pending actions of the state reco
 """
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from datetime import datetime
 from typing import NamedTuple
 
@@ -168,6 +169,7 @@ async def _since(history: History, topic: Topic, partition: int) -> int:
     bounds = await history.bounds(topic, partition)
     if bounds.earliest == 0:
         return 0
-    async for record in history.read(topic, partition):
-        return record.timestamp_ms
+    async with aclosing(history.read(topic, partition)) as records:
+        async for record in records:
+            return record.timestamp_ms
     return _FOR_EVER

@@ -151,6 +151,17 @@ def test_a_foreign_database_is_refused(path: Path) -> None:
         SqliteLog(path, 4)
 
 
+async def test_a_file_that_was_never_finished_is_refused(path: Path) -> None:
+    """What an earlier version left when it was killed at its first start is named for what it is."""
+    async with opened(path):
+        pass
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM meta")
+    connection.close()
+    with pytest.raises(SettingsError, match="was never finished"):
+        SqliteLog(path, 4)
+
+
 def test_a_damaged_file_is_reported_and_left_alone(path: Path) -> None:
     """What is not an SQLite file any more is an error with a way out, and nothing is overwritten."""
     path.parent.mkdir()
