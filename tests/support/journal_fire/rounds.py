@@ -13,6 +13,7 @@ from typing import Self
 
 import msgspec
 
+from cordboard.errors import CordboardError
 from cordboard.log.port import Entry
 from cordboard.log.sqlite import SqliteLog
 from journal_fire.bugs import before_opening
@@ -77,7 +78,7 @@ class Fire:
         before = ledger.acknowledged
         met = self._live(ledger, number, death)
         before_opening(self._bug, ledger.path)
-        wrong = asyncio.run(ledger.check(number))
+        wrong = _checked(ledger, number)
         self.met[name] += met
         self.acknowledged += ledger.acknowledged - before
         return Round(number, name, met, ledger.acknowledged - before, tuple(wrong))
@@ -115,6 +116,14 @@ _OFTEN = {
     if point.fresh or "claim" in point.name or "delet" in point.name
 }
 """How often a process comes to a point at least, where that is not a dozen times."""
+
+
+def _checked(ledger: Ledger, number: int) -> list[str]:
+    """What is wrong; a journal that does not open is."""
+    try:
+        return asyncio.run(ledger.check(number))
+    except CordboardError as error:
+        return [str(error)]
 
 
 async def _make_big(path: Path) -> None:
