@@ -22,8 +22,9 @@ from journal_fire.ledger import Ledger
 from journal_fire.points import ANY_TIME, INSTRUCTION, NAMES, POINTS, TORN_CHECKPOINT, TORN_WAL, Death
 from schemas.topics import Topic
 
-_LONGEST = 400
-"""Acknowledgements after which a process that has not met its point is killed by us."""
+_ANY_TIME = 400
+_LONGEST = 20_000
+"""Acknowledgements after which a process that has not met its point is killed by us: it never will."""
 
 
 _BIG_BYTES = 1_000_000
@@ -95,7 +96,7 @@ class Fire:
     def _live(self, ledger: Ledger, number: int, death: Death) -> bool:
         """Let a process live and die; whether its point killed it."""
         write_order(self._in, Order(str(ledger.path), number, death, self._bug))
-        patience = self._draw.randint(1, _LONGEST) if death.name == ANY_TIME else _LONGEST
+        patience = self._draw.randint(1, _ANY_TIME) if death.name == ANY_TIME else _LONGEST
         told = pid = 0
         while not isinstance(word := read_word(self._out), Died):
             if isinstance(word, Born):
@@ -111,7 +112,7 @@ class Fire:
 
 
 _OFTEN = {
-    point.name: 7 if "topics" in point.name else 1 if point.fresh else 3
+    point.name: 7 if "topics" in point.name else 1 if point.fresh or "delet" in point.name else 3
     for point in POINTS
     if point.fresh or "claim" in point.name or "delet" in point.name
 }
