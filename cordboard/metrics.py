@@ -9,7 +9,7 @@ WEBHOOKS_REFUSED = Counter(
     "cordboard_webhooks_refused_total", "Requests that left no record, by reason (signature, size, form…).", ["reason"]
 )
 WEBHOOKS_DURABLE = Counter(
-    "cordboard_webhooks_durable_total", "Webhooks acknowledged by the log before they were answered.", ["source"]
+    "cordboard_webhooks_durable_total", "Webhooks durable in log or spool before they were answered.", ["source"]
 )
 WEBHOOKS_OTHER_TOKEN = Counter(
     "cordboard_webhooks_other_token_total",
@@ -20,6 +20,12 @@ WEBHOOK_SECONDS = Histogram(
     "cordboard_webhook_seconds", "Request read to answer written, seconds.", ["route"], buckets=_FAST
 )
 DEAD_LETTERS = Counter("cordboard_dead_letters_total", "Records put aside with their bytes, by reason.", ["reason"])
+SPOOLED = Counter("cordboard_spooled_total", "Records that went to the spool because the log did not take them.")
+SPOOL_FORWARDED = Counter("cordboard_spool_forwarded_total", "Records of the spool that the log has taken since.")
+SPOOL_RECORDS = Gauge("cordboard_spool_records", "Records in the spool: acknowledged, and not in the log yet.")
+SPOOL_BYTES = Gauge("cordboard_spool_bytes", "Bytes of the records in the spool.")
+SPOOL_OLDEST_SECONDS = Gauge("cordboard_spool_oldest_seconds", "Age of the oldest record in the spool, 0 for none.")
+SPOOL_REFUSED = Gauge("cordboard_spool_refused_records", "Records set aside in the spool: the log will not take them.")
 COMMANDS_RECEIVED = Counter(
     "cordboard_commands_received_total", "Commands taken, by short name and way (http, topic).", ["name", "way"]
 )

@@ -49,6 +49,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._notes: dict[str, Check] = {}
         self.leaving: str | None = None
         """Set to a reason, the service is no longer ready: load balancers take it out before it goes."""
 
@@ -56,29 +57,42 @@ class Readiness:
         """Ask `check` whenever somebody asks us."""
         self._checks[name] = check
 
+    def note(self, name: str, check: Check) -> None:
+        """As `add`, for what is worth telling and does not make the service less ready."""
+        self._notes[name] = check
+
     async def reasons(self) -> dict[str, str]:
         """What is not ready, by name, and why. A check that does not answer within 2 s is a reason."""
         if self.leaving is not None:
             return {"service": self.leaving}
-        names = list(self._checks)
-        answers = await asyncio.gather(*(self._ask(name) for name in names))
-        return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+        return await _ask_all(self._checks)
 
-    async def _ask(self, name: str) -> str | None:
-        try:
-            async with asyncio.timeout(_CHECK_LIMIT_S):
-                return await self._checks[name]()
-        except TimeoutError:
-            return f"no answer within {_CHECK_LIMIT_S:g} s"
-        except Exception as error:  # noqa: BLE001 a check that fails is the answer: not ready, with the reason
-            return f"{type(error).__name__}: {error}"
+    async def notes(self) -> dict[str, str]:
+        """What is not as it should be, by name, although the service is ready."""
+        return await _ask_all(self._notes)
+
+
+async def _ask_all(checks: Mapping[str, Check]) -> dict[str, str]:
+    answers = await asyncio.gather(*(_ask(check) for check in checks.values()))
+    return {name: answer for name, answer in zip(checks, answers, strict=True) if answer is not None}
+
+
+async def _ask(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(_CHECK_LIMIT_S):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {_CHECK_LIMIT_S:g} s"
+    except Exception as error:  # noqa: BLE001 a check that fails is the answer: not ready, with the reason
+        return f"{type(error).__name__}: {error}"
 
 
 class _Ready(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Body of `/readyz`."""
+    """Body of `/readyz`. `notes`: what is not as it should be and does not keep the service from its work."""
 
     ready: bool
     reasons: Mapping[str, str] = {}
+    notes: Mapping[str, str] = {}
 
 
 def ops_app(config: OpsConfig, readiness: Readiness, mounts: Iterable[Mount] = ()) -> web.Application:
@@ -88,9 +102,9 @@ def ops_app(config: OpsConfig, readiness: Readiness, mounts: Iterable[Mount] = (
         return web.json_response({"alive": True})
 
     async def readyz(_request: web.Request) -> web.Response:
-        reasons = await readiness.reasons()
+        reasons, notes = await asyncio.gather(readiness.reasons(), readiness.notes())
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        body = msgspec.json.encode(_Ready(ready=not reasons, reasons=reasons))
+        body = msgspec.json.encode(_Ready(ready=not reasons, reasons=reasons, notes=notes))
         return web.Response(status=status, body=body, content_type="application/json")
 
     app = web.Application(middlewares=[problems, _authorised(config.token)], client_max_size=_MAX_BODY)

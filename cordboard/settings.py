@@ -166,6 +166,26 @@ class Settings(BaseSettings):
     ingress_bind: _Bind = _setting(
         "127.0.0.1:8080", "Where the ingress listens: Twilio's side, the only one to expose.", "HOST:PORT"
     )
+    spool: str = _setting(
+        ".cordboard/spool.db",
+        "Where the ingress keeps what the log does not take: answered 2xx, drained when the log is back. One file for "
+        "each process, on a disk that lasts.",
+        "path of a file, or off for none: then Twilio gets 503 while the log is away",
+    )
+    spool_max_records: int = _setting(
+        1_000_000,
+        "How many records the spool takes; then Twilio gets 503.",
+        "an integer, 1 to 100000000",
+        ge=1,
+        le=100_000_000,
+    )
+    spool_max_mb: int = _setting(
+        1024,
+        "How many megabytes the spool takes; then Twilio gets 503.",
+        "an integer, 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
     ops_bind: _Bind = _setting(
         "127.0.0.1:8081", "Where the ops port listens: health, metrics, commands, reading.", "HOST:PORT"
     )

@@ -18,6 +18,7 @@ from ingress.express import Express
 from ingress.handling import Ingress
 from ingress.protocol import Server
 from ingress.reading import MAX_BODY_BYTES
+from ingress.recorder import Recorder
 
 __all__ = ["IngressConfig", "create_server", "serve_ingress"]
 
@@ -33,12 +34,12 @@ class NoCParserError(CordboardError):
     """aiohttp runs without its C parser: the pure Python one is slow and had request smuggling (CVE-2026-111750)."""
 
 
-def create_server(config: IngressConfig, log: Log, clock: Clock) -> web.Server:
+def create_server(config: IngressConfig, recorder: Recorder, clock: Clock) -> web.Server:
     """The server. It has no routes of aiohttp's: whatever comes, on any path, is first of all checked.
 
     Below `web.Application`, whose routing, middlewares and 404 would cost a third of what an empty request costs.
     """
-    ingress = Ingress(config, log, clock)
+    ingress = Ingress(config, recorder, clock)
     return Server(
         Express(ingress),
         ingress.handle,
@@ -67,14 +68,18 @@ def _request(
 
 
 @asynccontextmanager
-async def serve_ingress(config: IngressConfig, log: Log, clock: Clock) -> AsyncIterator[int]:
+async def serve_ingress(
+    config: IngressConfig, log: Log, clock: Clock, recorder: Recorder | None = None
+) -> AsyncIterator[int]:
     """Serve until the context is left; gives the bound port. What is in hand then has 5 s to end.
 
+    `recorder` makes records durable; without one they go to `log` alone, and there is no spool.
     Raises `NoCParserError`, and `OSError` when the address cannot be bound.
     """
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         raise NoCParserError("aiohttp's C parser is not loaded: install a wheel of aiohttp, or build its extensions")
-    runner = web.ServerRunner(create_server(config, log, clock), shutdown_timeout=_DRAIN_S)
+    recorder = recorder or Recorder(log, config.ack_timeout_s)
+    runner = web.ServerRunner(create_server(config, recorder, clock), shutdown_timeout=_DRAIN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG).start()

@@ -17,7 +17,6 @@ from aiohttp import web
 from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.feed import FeedFullError, ResultFeed
-from cordboard.log.port import Log
 from cordboard.problems import problem
 from ingress.reading import MAX_BODY_BYTES, RefusedError, read_body
 from ingress.recorder import NotDurableError, Recorder
@@ -46,10 +45,8 @@ class Accepted(msgspec.Struct, frozen=True):
 class CommandIntake:
     """Takes commands over HTTP and makes them durable."""
 
-    def __init__(
-        self, log: Log, feed: ResultFeed, clock: Clock, *, deadline_s: float = 60.0, ack_timeout_s: float = 3.0
-    ) -> None:
-        self._recorder = Recorder(log, ack_timeout_s)
+    def __init__(self, recorder: Recorder, feed: ResultFeed, clock: Clock, *, deadline_s: float = 60.0) -> None:
+        self._recorder = recorder
         self._feed = feed
         self._clock = clock
         self._deadline_s = deadline_s
@@ -92,7 +89,7 @@ class CommandIntake:
             raise _RefusalError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_waiting", str(error)) from error
 
     async def _record(self, command: Command) -> None:
-        await self._recorder.record(command)
+        await self._recorder.record(command, may_wait=False)  # its sender wants to know, and can send it again
         metrics.COMMANDS_RECEIVED.labels(command.name, "http").inc()
         self._say.info("commands.taken", call_id=command.call_id, command=command.name, command_id=command.command_id)
 

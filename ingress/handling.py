@@ -12,7 +12,6 @@ from multidict import istr
 
 from cordboard import metrics
 from cordboard.clock import Clock
-from cordboard.log.port import Log
 from cordboard.logs import masked
 from ingress import twiml
 from ingress.config import IngressConfig
@@ -54,10 +53,10 @@ DURABLE = {source: metrics.WEBHOOKS_DURABLE.labels(source.value) for source in S
 class Ingress:
     """Handles the requests of one public URL."""
 
-    def __init__(self, config: IngressConfig, log: Log, clock: Clock) -> None:
+    def __init__(self, config: IngressConfig, recorder: Recorder, clock: Clock) -> None:
         self._config = config
         self.clock = clock
-        self.recorder = Recorder(log, config.ack_timeout_s)
+        self.recorder = recorder
         self.verifier = Verifier(config.accounts, config.public_url, _count_other_token)
         self.routes = _routes_by_path(config.public_url)
         self.in_flight = 0
@@ -157,7 +156,10 @@ class Ingress:
         return _taken(route)
 
     async def _let_in(self, incoming: Incoming, route: Route) -> web.Response:
-        """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again."""
+        """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again.
+
+        A call begins only in the log, so that its timers begin when it does; what happens to it later may be spooled.
+        """
         try:
             try:
                 webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self.clock())
@@ -165,7 +167,7 @@ class Ingress:
             except UnplaceableError as unplaceable:
                 await self._set_aside(incoming, unplaceable)
                 return _xml(twiml.hang_up())
-            await self._record(webhook)
+            await self._record(webhook, may_wait=webhook.source is not Source.VOICE)
         except NotDurableError:
             metrics.WEBHOOKS_REFUSED.labels("asked_to_hold").inc()
             self._say.warning("ingress.asked_to_hold", route=route.value)
@@ -229,8 +231,8 @@ class Ingress:
         query = {name: incoming.query.get(name) for name in _OUR_QUERY}
         return callback_url(self._config.public_url, route, **{**query, **more})
 
-    async def _record(self, webhook: Webhook) -> None:
-        await self.recorder.record(webhook)
+    async def _record(self, webhook: Webhook, *, may_wait: bool = True) -> None:
+        await self.recorder.record(webhook, may_wait=may_wait)
         DURABLE[webhook.source].inc()
 
     async def _set_aside(self, incoming: Incoming, why: UnplaceableError) -> None:

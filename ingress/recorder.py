@@ -1,17 +1,21 @@
-"""Makes records durable before Twilio gets its answer (reliability.md 4.1).
+"""Makes records durable before Twilio is answered: in the log, or in the spool while that is away (reliability.md 4.1).
 
-A local spool for the time when the log is away would slip in here: `record` would append to it instead of raising, and
-nobody else would notice.
+As long as the log takes everything, all that the spool costs is one look at `lane.detour` for each call of the log.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
+
+import structlog
 
 from cordboard import metrics
-from cordboard.errors import LogError
+from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.port import Entry, Log
+from ingress.detour import Detour
 from ingress.patience import Patience
+from ingress.spool import DEAD_LETTERS_LANE, Spool, Spooled
 from schemas.codec import encode
 from schemas.records import Command, Webhook
 from schemas.topics import Topic, partition_of
@@ -19,10 +23,14 @@ from schemas.topics import Topic, partition_of
 _KNOWN_CALLS = 16_384
 _HOLD_S = 0.05
 """How long a record waits for the one before it: a slow log must not eat up the time in which Twilio is answered."""
+_SPOOL_S = 0.8
+"""How long the spool's disk may take. After 3 s of waiting for the log Twilio still gets its answer within its 4 s."""
+
+_log = structlog.get_logger(__name__)
 
 
 class NotDurableError(LogError):
-    """The log did not acknowledge in time. The record may be in it all the same; its id makes a repeat harmless."""
+    """Neither log nor spool has it for certain. It may be there all the same; its id makes a repeat harmless."""
 
 
 Done = Callable[[NotDurableError | None], None]
@@ -30,37 +38,98 @@ _Gathered = list[tuple[Entry, Done]]
 
 
 class _Lane:
-    """What is to be published next, by one call."""
+    """What is to be published next, by one call; and the detour that it has to make, if there is one."""
 
-    __slots__ = ("gathered", "is_sending")
+    __slots__ = ("detour", "gathered", "is_sending", "number", "topic")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.topic = Topic.DEAD_LETTERS if number == DEAD_LETTERS_LANE else Topic.INBOX
         self.gathered: _Gathered = []
         self.is_sending = False
+        self.detour: Detour | None = None
 
     def take(self) -> _Gathered:
         gathered, self.gathered = self.gathered, []
         return gathered
 
 
-class Recorder:
-    """Publishes and waits for the acknowledgement, `ack_timeout_s` at most."""
+def lanes_of(log: Log) -> int:
+    """How many lanes the inbox has: what fails as one is one."""
+    return 1 if log.fails_as_one else log.partitions
 
-    def __init__(self, log: Log, ack_timeout_s: float) -> None:
+
+def lane_of(key: bytes, lanes: int) -> int:
+    """The lane of a call's records."""
+    return 0 if lanes == 1 else partition_of(key, lanes)
+
+
+class Recorder:
+    """Publishes and waits for the acknowledgement, `ack_timeout_s` at most; what does not get one goes to `spool`.
+
+    To be made inside the running loop: what a former process has left in the spool is on its way at once.
+    """
+
+    def __init__(self, log: Log, ack_timeout_s: float, spool: Spool | None = None) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done with the error when draining the spool has failed by a fault of ours."""
         self._log = log
+        self._spool = spool
         self._partition_of = lru_cache(_KNOWN_CALLS)(lambda key: partition_of(key, log.partitions))
         self._ack_timeout_s = ack_timeout_s
         self._patience = Patience(ack_timeout_s)
+        self._spool_patience = Patience(_SPOOL_S)
         self._gathers = log.fails_as_one
-        self._lanes = [_Lane() for _ in range(1 if self._gathers else log.partitions)]
+        self._lanes = [_Lane(number) for number in range(lanes_of(log))]
+        self._dead_letters = _Lane(DEAD_LETTERS_LANE)
         self._turn: list[_Lane] = []
         self._release: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._detours: set[asyncio.Task[None]] = set()
+        if spool is not None:
+            for lane in (*self._lanes, self._dead_letters):
+                if lane.number in spool.held and spool.held[lane.number].records:
+                    self._divert(spool, lane)
 
-    async def record(self, record: Webhook | Command) -> None:
-        """Durable in the call's inbox when it returns. Raises `NotDurableError`."""
+    async def record(self, record: Webhook | Command, *, may_wait: bool = True) -> None:
+        """Durable in the call's inbox, or on its way there, when it returns. Raises `NotDurableError`.
+
+        What may not wait for a log that is away (`may_wait` false) goes to the log alone, behind what the spool holds.
+        """
         key = record.call_id.encode()
-        await self._publish(Topic.INBOX, [Entry(self._partition_of(key), key, encode(record))])
+        partition = self._partition_of(key)
+        lane = self._lanes[0 if self._gathers else partition]
+        await self._publish(lane, [Entry(partition, key, encode(record))], may_wait=may_wait)
+
+    @property
+    def spool(self) -> Spool | None:
+        """The spool, if there is one."""
+        return self._spool
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether everything goes to the log directly."""
+        return not self._detours
+
+    async def check(self) -> str | None:
+        """None when callbacks can be made durable now, in the log or in the spool; else why not."""
+        away = await self._log.check()
+        if away is None or self._spool is None:
+            return away
+        full = await self._spool.check()
+        return f"{away}; {full}" if full is not None else None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch over the draining until `stop`, then end it: what is left is for the next start."""
+        asked: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({asked, self.failed}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        for task in self._detours:
+            task.cancel()
+        if self._detours:
+            await asyncio.wait(self._detours)
+        if self.failed.done():
+            self.failed.result()
 
     def record_soon(self, record: Webhook | Command, done: Done) -> None:
         """As `record`, for who does not wait: `done` is called once, later, with None or with what went wrong.
@@ -87,7 +156,7 @@ class Recorder:
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, []
         for lane in turn:
-            self._start(self._send_all(lane) if self._gathers else self._publish_all(lane.take()))
+            self._start(self._send_all(lane) if self._gathers else self._publish_all(lane))
 
     def _release_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._release is None:
@@ -97,7 +166,7 @@ class Recorder:
         self._release = None
         for lane in self._lanes:
             if lane.gathered:
-                self._start(self._publish_all(lane.take()))
+                self._start(self._publish_all(lane))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -108,14 +177,15 @@ class Recorder:
         lane.is_sending = True
         try:
             while lane.gathered:
-                await self._publish_all(lane.take())
+                await self._publish_all(lane)
         finally:
             lane.is_sending = False
 
-    async def _publish_all(self, gathered: _Gathered) -> None:
+    async def _publish_all(self, lane: _Lane) -> None:
+        gathered = lane.take()
         error: NotDurableError | None = NotDurableError("given up before it was acknowledged")
         try:
-            await self._publish(Topic.INBOX, [entry for entry, _ in gathered])
+            await self._publish(lane, [entry for entry, _ in gathered])
             error = None
         except NotDurableError as failed:
             error = failed
@@ -128,14 +198,74 @@ class Recorder:
         raw_key = key.encode("utf-8", "replace")
         every = {"reason": reason, **headers}
         encoded = tuple((name, text.encode("utf-8", "replace")) for name, text in every.items())
-        await self._publish(Topic.DEAD_LETTERS, [Entry(self._partition_of(raw_key), raw_key, value, encoded)])
+        await self._publish(self._dead_letters, [Entry(self._partition_of(raw_key), raw_key, value, encoded)])
         metrics.DEAD_LETTERS.labels(reason).inc()
 
-    async def _publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
+    async def _publish(self, lane: _Lane, entries: Sequence[Entry], *, may_wait: bool = True) -> None:
+        if lane.detour is not None and await self._detoured(lane, entries, may_wait=may_wait):
+            return
         try:
             with self._patience.wait():
-                await self._log.publish(topic, entries)
+                await self._log.publish(lane.topic, entries)
         except TimeoutError as error:
-            raise NotDurableError(f"{topic.value}: no acknowledgement within {self._ack_timeout_s} s") from error
+            late = f"{lane.topic.value}: no acknowledgement within {self._ack_timeout_s} s"
+            await self._spooled(lane, entries, LogUnavailableError(late), error, may_wait=may_wait)
+        except LogUnavailableError as error:
+            await self._spooled(lane, entries, error, error, may_wait=may_wait)
         except LogError as error:
             raise NotDurableError(str(error)) from error
+
+    async def _spooled(
+        self, lane: _Lane, entries: Sequence[Entry], why: LogError, cause: Exception, *, may_wait: bool
+    ) -> None:
+        """The log has not taken them. It may have them all the same: then the spool's copy is a harmless second."""
+        if self._spool is None or not may_wait:
+            raise NotDurableError(str(why)) from cause
+        if lane.detour is None:
+            _log.warning("spool.began", topic=lane.topic.value, lane=lane.number, reason=str(why))
+            self._divert(self._spool, lane)
+        if not await self._detoured(lane, entries, may_wait=True):
+            await self._publish(lane, entries)  # while it waited the log has come back
+
+    async def _detoured(self, lane: _Lane, entries: Sequence[Entry], *, may_wait: bool) -> bool:
+        """Whether they are in the spool; false: the lane goes straight to the log again. Raises `NotDurableError`."""
+        while (detour := lane.detour) is not None:
+            try:
+                if not may_wait:
+                    with self._patience.wait():
+                        await detour.drained()
+                    continue
+                with self._patience.wait():
+                    if not await detour.is_open():
+                        continue
+                with self._spool_patience.wait():
+                    await detour.take(entries)
+            except TimeoutError as error:
+                raise NotDurableError("neither log nor spool has answered in time") from error
+            except LogError as error:
+                raise NotDurableError(str(error)) from error
+            else:
+                return True
+        return False
+
+    def _divert(self, spool: Spool, lane: _Lane) -> None:
+        """From now on everything of this lane goes through the spool, until that is drained."""
+
+        def ended() -> None:
+            lane.detour = None
+
+        detour = lane.detour = Detour(lane.number, spool, lambda records: self._forward(lane, records), ended)
+        task = asyncio.create_task(detour.run(), name=f"spool-drain-{lane.number}")
+        self._detours.add(task)
+        task.add_done_callback(self._drain_ended)
+
+    def _drain_ended(self, task: "asyncio.Task[None]") -> None:
+        self._detours.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def _forward(self, lane: _Lane, records: Sequence[Spooled]) -> None:
+        entries = [Entry(self._partition_of(r.key), r.key, r.value, r.headers) for r in records]
+        with self._patience.wait():
+            await self._log.publish(lane.topic, entries)

@@ -22,6 +22,7 @@ from cordboard.app.core_of_settings import core_of
 from cordboard.app.local_twilio import emulator_config
 from cordboard.app.logs_of_settings import open_log_of
 from cordboard.app.results import Results
+from cordboard.app.spooling import open_recorder
 from cordboard.app.supervision import ServiceFailedError, Supervisor, leaving_on_signals
 from cordboard.clock import Clock, system_clock
 from cordboard.feed import ResultFeed
@@ -39,6 +40,7 @@ from engine.router import Router
 from ingress.app import serve_ingress
 from ingress.commands import CommandIntake, add_command_routes
 from ingress.config import IngressConfig
+from ingress.recorder import Recorder
 from observe.reading import reading
 from schemas.topics import Topic
 
@@ -96,14 +98,23 @@ class _Process:
         mount = await self.stack.enter_async_context(reading(self.log, self.clock, self.readiness, self.supervisor))
         self.mounts.append(mount)
 
-    async def commands(self) -> None:
+    async def recorder(self, *, alone: bool) -> Recorder:
+        """What makes durable whatever comes by HTTP. An ingress `alone` is ready while log or spool takes it."""
+        recorder = await open_recorder(self.loaded.settings, self.log, self.clock, self.readiness, self.stack)
+        if alone:
+            self.readiness.add("log", recorder.check)
+            self.readiness.note("log", self.log.check)
+        await self.stack.enter_async_context(self.supervisor.background("spool", recorder.run))
+        return recorder
+
+    async def commands(self, recorder: Recorder, *, alone: bool) -> None:
         """Commands over HTTP."""
         feed = ResultFeed(self.log)
         results = Results(feed)
-        self.readiness.add("results", results.check)
+        (self.readiness.note if alone else self.readiness.add)("results", results.check)
         await self.stack.enter_async_context(self.supervisor.background("results", results.run))
         deadline_s = float(self.loaded.settings.command_deadline_s)
-        intake = CommandIntake(self.log, feed, self.clock, deadline_s=deadline_s)
+        intake = CommandIntake(recorder, feed, self.clock, deadline_s=deadline_s)
         self.mounts.append(lambda app: add_command_routes(app, intake))
 
     async def ops(self) -> str:
@@ -130,7 +141,7 @@ class _Process:
         self._watch("router", router.status)
         await self.stack.enter_async_context(self.supervisor.background("router", router.run))
 
-    async def ingress(self) -> str:
+    async def ingress(self, recorder: Recorder) -> str:
         """Twilio's side."""
         settings = self.loaded.settings
         host, port = host_port(settings.ingress_bind)
@@ -142,7 +153,7 @@ class _Process:
             port=port,
             command_deadline_s=float(settings.command_deadline_s),
         )
-        bound = await self.stack.enter_async_context(serve_ingress(config, self.log, self.clock))
+        bound = await self.stack.enter_async_context(serve_ingress(config, self.log, self.clock, recorder))
         return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
 
     async def _owner(self, name: str, source: Topic, fenced: Topic, factory: Callable[[int], Owned]) -> None:
@@ -192,14 +203,16 @@ async def running(
         emulator = await process.emulator(emulator_bind) if emulator_bind else None
         if Part.OBSERVE in parts:
             await process.observe()
-        if Part.INGRESS in parts:
-            await process.commands()
+        alone = parts == frozenset({Part.INGRESS})
+        recorder = await process.recorder(alone=alone) if Part.INGRESS in parts else None
+        if recorder is not None:
+            await process.commands(recorder, alone=alone)
         ops = await process.ops()
         if Part.ACTIONS in parts:
             await process.actions()
         if Part.ENGINE in parts:
             await process.engine(LookAt.EVERY_CALL if Part.INGRESS in parts else LookAt.CALLS_IN_FLIGHT)
-        ingress = await process.ingress() if Part.INGRESS in parts else None
+        ingress = await process.ingress(recorder) if recorder is not None else None
         try:
             yield Running(Addresses(ops, ingress, emulator), log, process.readiness)
         finally:

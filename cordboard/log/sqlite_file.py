@@ -102,17 +102,26 @@ def load_topic_codes(connection: sqlite3.Connection) -> tuple[dict[Topic, int], 
 
 
 class FileLock:
-    """The right of one process to use the journal: `flock` on a file beside it, gone with the process in any case."""
+    """The right of one process to use a file: `flock` on another one beside it, gone with the process in any case.
 
-    def __init__(self, path: Path) -> None:
+    `what` the file is, the `setting` that names it, and what to do `instead` are for the message.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        what: str = "journal",
+        setting: str = "CORDBOARD_LOG",
+        instead: str = "to another file, or to Kafka for several processes",
+    ) -> None:
         """Take the lock or raise `LogInUseError` with the holder's pid."""
         lock_path = path.with_name(path.name + ".lock")
         try:
             self._fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LogUnavailableError(
-                f"journal {path}: cannot create {lock_path.name} beside it ({error.strerror}). "
-                "Its folder must be there and writable, or CORDBOARD_LOG must name another one"
+                f"{what} {path}: cannot create {lock_path.name} beside it ({error.strerror}). "
+                f"Its folder must be there and writable, or {setting} must name another one"
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,8 +129,8 @@ class FileLock:
             holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise LogInUseError(
-                f"journal {path} is in use by process {holder}: one process, one journal. Stop that one, "
-                "or set CORDBOARD_LOG to another file, or to Kafka for several processes"
+                f"{what} {path} is in use by process {holder}: one process, one {what}. Stop that one, "
+                f"or set {setting} {instead}"
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
@@ -204,8 +213,8 @@ def _require_ours(connection: sqlite3.Connection, path: Path, partitions: int) -
         )
 
 
-def explain(path: Path, error: Exception) -> LogError:
-    """What an error of SQLite or of the operating system means, and what to do about it."""
+def explain(path: Path, error: Exception, what: str = "journal") -> LogError:
+    """What an error of SQLite or of the operating system means for the file (`what` it is), and what to do about it."""
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     if name.startswith(("SQLITE_FULL",)):
         reason = "the disk is full, or the file may not grow. Make room; writing goes on by itself"
@@ -222,4 +231,4 @@ def explain(path: Path, error: Exception) -> LogError:
         reason = "it cannot be opened. Its folder must be there and writable, and it must be a file"
     else:
         reason = "the disk or the file system failed. Check the system's log"
-    return LogUnavailableError(f"journal {path}: {reason} ({name}: {error})")
+    return LogUnavailableError(f"{what} {path}: {reason} ({name}: {error})")

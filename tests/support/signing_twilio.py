@@ -13,6 +13,7 @@ from yarl import URL
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log, Record
 from ingress.app import IngressConfig, serve_ingress
+from ingress.recorder import Recorder
 from schemas.codec import decode_inbox
 from schemas.records import Inbox
 from schemas.topics import Topic
@@ -104,11 +105,11 @@ class Inboxes:
 
 
 @asynccontextmanager
-async def calling(config: IngressConfig, log: Log) -> AsyncIterator[Twilio]:
+async def calling(config: IngressConfig, log: Log, recorder: Recorder | None = None) -> AsyncIterator[Twilio]:
     """Twilio, calling an ingress that serves."""
     connector = aiohttp.TCPConnector(limit=0)
     async with (
-        serve_ingress(config, log, lambda: NOW_MS) as port,
+        serve_ingress(config, log, lambda: NOW_MS, recorder) as port,
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
     ):
         yield Twilio(session, port)

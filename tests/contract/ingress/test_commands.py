@@ -14,6 +14,7 @@ from cordboard.feed import ResultFeed
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from ingress.commands import CommandIntake, add_command_routes
+from ingress.recorder import Recorder
 from schemas import codec
 from schemas.commands import COMMANDS
 from schemas.ids import dialled_call_id, result_id
@@ -58,7 +59,7 @@ async def sender(log: MemoryLog) -> AsyncIterator[Sender]:
     """A service that sends commands to an ops port."""
     app = web.Application()
     feed = ResultFeed(log)
-    add_command_routes(app, CommandIntake(log, feed, lambda: NOW_MS, deadline_s=60.0, ack_timeout_s=0.2))
+    add_command_routes(app, CommandIntake(Recorder(log, 0.2), feed, lambda: NOW_MS, deadline_s=60.0))
     async with feed.running(), TestServer(app) as server, aiohttp.ClientSession() as session:
         yield Sender(session, str(server.make_url("")).rstrip("/"))
 

@@ -261,9 +261,9 @@ def _acknowledged_before_durable() -> Sequence[Patch]:
     """Twilio hears 2xx whatever the log says."""
     original = Recorder._publish  # noqa: SLF001
 
-    async def publish(self: Any, topic: Topic, entries: Any) -> None:  # noqa: ANN401
+    async def publish(self: Any, lane: Any, entries: Any, **_: Any) -> None:  # noqa: ANN401
         try:
-            await original(self, topic, entries)
+            await original(self, lane, entries)
         except NotDurableError:
             return
 

@@ -17,6 +17,7 @@ from engine.partition import EnginePartition, engine_partition_factory
 from engine.resuming import LookAt
 from engine.router import Router
 from ingress.config import IngressConfig
+from ingress.recorder import Recorder
 from schemas.policy import Policies, Policy
 from schemas.topics import Topic
 from simulation.network import PUBLIC_URL, UnsignedIngress
@@ -104,7 +105,7 @@ class Node:
             works = []
             if "edge" in self.roles:
                 config = IngressConfig(public_url=PUBLIC_URL, accounts=Accounts((_account(),)))
-                self.ingress = UnsignedIngress(config, log, world.loop.clock_ms)
+                self.ingress = UnsignedIngress(config, Recorder(log, config.ack_timeout_s), world.loop.clock_ms)
                 works.append(Router(log, world.loop.clock_ms, 60.0).run(stop))
             if "engine" in self.roles:
                 works.append(self._owner(log, Topic.INBOX, Topic.STATE, self._engine(log), process).run(stop))
