@@ -6,7 +6,6 @@ that last step a busy lane would never come back: there is always one more recor
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -64,7 +63,8 @@ class Detour:
 
     async def run(self) -> None:
         """Drain, again and again, until nothing is left."""
-        began, delay_s = time.monotonic(), _AGAIN_MIN_S
+        now = asyncio.get_running_loop().time
+        began, delay_s = now(), _AGAIN_MIN_S
         while True:
             try:
                 if await self._drain_some():
@@ -77,7 +77,7 @@ class Detour:
         self._ended()
         self.over.set_result(None)
         self._wake()
-        _log.info("spool.drained", lane=self._lane, records=self._count, seconds=round(time.monotonic() - began, 3))
+        _log.info("spool.drained", lane=self._lane, records=self._count, seconds=round(now() - began, 3))
 
     async def _drain_some(self) -> bool:
         """Forward the oldest records; true when they were the last ones, and no new one has come.

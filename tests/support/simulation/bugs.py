@@ -31,6 +31,7 @@ from ingress import handling
 from ingress.recorder import NotDurableError, Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
+from simulation import bugs_spool
 from simulation.plan import Effect, Fault, Where
 
 Patch = tuple[object, str, object]
@@ -333,4 +334,9 @@ BUGS: tuple[Bug, ...] = (
     Bug("stale_owner_not_fenced", ("i02_", "i03_"), _stale_owner_not_fenced),
     Bug("failed_append_taken_for_good", ("i02_", "i11_", "i10_"), _failed_append_taken_for_good),
     Bug("numbers_in_logs", ("i12_",), _numbers_in_logs),
+    Bug("spool_answers_before_fsync", ("i01_",), bugs_spool.answers_before_fsync, bugs_spool.DIES_WRITING),
+    Bug("spool_forgotten_at_restart", ("i01_", "i10_"), bugs_spool.forgotten_at_restart, bugs_spool.CUT_AND_KILLED),
+    Bug("overtakes_the_spool", ("i19_",), bugs_spool.overtakes_the_spool, bugs_spool.CUT),
+    Bug("removed_before_in_the_log", ("i01_",), bugs_spool.removed_before_it_is_in_the_log, bugs_spool.CUT),
+    Bug("spool_ends_too_soon", ("i01_", "i10_", "i19_"), bugs_spool.ends_with_records_on_their_way, bugs_spool.CUT),
 )

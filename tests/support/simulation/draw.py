@@ -1,5 +1,6 @@
 """From a seed to a plan. Small plans are as frequent as large ones: most bugs need few calls and few faults."""
 
+from collections.abc import Iterator
 from random import Random
 
 from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
@@ -24,6 +25,8 @@ _REST_EFFECTS = (
 )  # fmt: skip
 _CALLBACK_EFFECTS = (Effect.LOST, Effect.TWICE, Effect.DELAY)
 _NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.REJOIN, Effect.DRAIN)
+_DISK = ("add", "add", "remove")
+_DISK_EFFECTS = (Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER)
 _TARGETS = 5
 _TOPICS = (
     "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect",
@@ -36,16 +39,20 @@ def draw(seed: int) -> Plan:
     rng = Random(f"plan-{seed}")  # noqa: S311 - not for secrets
     calls = tuple(_call(rng, number) for number in range(rng.choice((1, 1, 2, 2, 3, 4, 6))))
     nodes = rng.choice((1, 2, 2, 3))
+    away = Random(f"away-{seed}")  # noqa: S311 - of its own: the other plans stay as they were
+    partitions = rng.choice((1, 2, 3))
     return Plan(
         seed=seed,
-        partitions=rng.choice((1, 2, 3)),
+        partitions=partitions,
         nodes=nodes,
         split=rng.random() < 0.5,
         calls=calls,
-        faults=tuple(_fault(rng, nodes) for _ in range(_fault_count(rng))),
+        faults=(*(_fault(rng, nodes) for _ in range(_fault_count(rng))), *_away(away, partitions)),
         fences_alone=rng.random() < 0.5,
         forgets=rng.random() < 0.1,
         policy=_policy(rng),
+        parted=away.random() < 0.5,
+        spool=away.choice((1000, 1000, 1000, 3)),
     )
 
 
@@ -211,10 +218,26 @@ def _fault(rng: Random, nodes: int) -> Fault:
             return Fault(kind, rng.choice(_REST_EFFECTS), _nth(rng), seconds=seconds)
         case Where.CALLBACK:
             return Fault(kind, rng.choice(_CALLBACK_EFFECTS), _nth(rng), seconds=seconds)
-        case Where.NODE:
+        case _:
             at_s = round(rng.uniform(0.0, _SPAN_S), 3)
             effect = rng.choice(_NODE_EFFECTS)
-            return Fault(kind, effect, at_s=at_s, seconds=seconds, node=rng.randrange(max(nodes * 3, 1)))
+            return Fault(Where.NODE, effect, at_s=at_s, seconds=seconds, node=rng.randrange(max(nodes * 3, 1)))
+
+
+def _away(rng: Random, partitions: int) -> Iterator[Fault]:
+    """In every third run the log takes nothing for a while, and something may happen to the spools meanwhile."""
+    if rng.random() < 0.65:
+        return
+    for _ in range(rng.choice((1, 1, 2))):
+        at_s, seconds = round(rng.uniform(0.0, _SPAN_S), 3), round(rng.uniform(0.5, 14.0), 3)
+        where = -1 if rng.random() < 0.5 else rng.randrange(partitions)
+        yield Fault(Where.AWAY, Effect.AWAY, at_s=at_s, seconds=seconds, node=where)
+        if rng.random() < 0.3:
+            kill_s = round(at_s + rng.uniform(0.0, seconds), 3)
+            yield Fault(Where.NODE, Effect.KILL, at_s=kill_s, seconds=rng.uniform(0.1, 3.0), node=rng.randrange(9))
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        nth = 1 + int(rng.expovariate(1 / 3))
+        yield Fault(Where.DISK, rng.choice(_DISK_EFFECTS), nth, seconds=rng.uniform(0.1, 2.0), on=rng.choice(_DISK))
 
 
 def _nth(rng: Random) -> int:

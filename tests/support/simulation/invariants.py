@@ -4,7 +4,7 @@ Each is a function from the ledgers to what it finds wrong; the names say the nu
 Twilio's side are in `invariants_twilio.py`.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from schemas.routes import Route
 from schemas.state import Call, CallState
 from schemas.topics import CLAIM_KEY, Topic
 from simulation.ledgers import Ledgers, StateEntry
+from simulation.network import Callback
 from simulation.nodes import NUMBER
 from simulation.phones import ACCOUNT
 from simulation.plan import Begins
@@ -281,6 +282,35 @@ def i18_nothing_leaves_early(ledgers: Ledgers) -> Wrong:
                 yield f"{topic.value}: {own_id[-16:]} left before its state was durable"
 
 
+def i19_answered_earlier_is_earlier(ledgers: Ledgers) -> Wrong:
+    """What a node has answered before it was sent something else of the same call is in the inbox before that."""
+    firsts: dict[tuple[str, frozenset[tuple[str, str]]], tuple[str, int]] = {}
+    for records in ledgers.inbox:
+        for offset, record in enumerate(records):
+            if isinstance(record, Webhook):
+                params = msgspec.json.decode(record.params, type=dict[str, str])
+                firsts.setdefault((record.source, _form(params)), (record.call_id, offset))
+    said = [(SOURCES.get(c.route), _form(c.form), c) for c in ledgers.world.network.callbacks]
+    times = Counter((source, form) for source, form, _ in said)
+    told = [
+        (*firsts[source, form], callback)
+        for source, form, callback in said
+        if source is not None and times[source, form] == 1 and (source, form) in firsts
+    ]
+    for call_id, offset, callback in told:
+        nodes = {attempt.node for attempt in callback.attempts}
+        if len(nodes) != 1:
+            continue  # another node may have been quicker
+        began = callback.attempts[0].began
+        for other_call, other_offset, other in told:
+            if other_call == call_id and other_offset > offset and _answered_before(other, nodes, began):
+                yield f"{_brief(callback.form)} overtook {_brief(other.form)}, which was answered before it came"
+
+
+def _answered_before(callback: Callback, nodes: set[str], moment: int) -> bool:
+    return any(a.node in nodes and a.answered is not None and a.answered < moment for a in callback.attempts)
+
+
 class _Identified(msgspec.Struct):
     id: str
 
@@ -291,7 +321,7 @@ _id = msgspec.json.Decoder(_Identified).decode
 LOG_INVARIANTS: tuple[Invariant, ...] = (
     i13_nothing_breaks, i01_acknowledged_is_kept, i02_once_and_in_order, i03_owners, i04_every_action_ends,
     i08_terminal_is_terminal, i09_timers, i10_healed, i11_rebuilt, i12_nothing_personal_in_logs,
-    i18_nothing_leaves_early,
+    i18_nothing_leaves_early, i19_answered_earlier_is_earlier,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ The ingress' handlers and the workers' whole client run as they are; only socket
 """
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
@@ -48,6 +49,14 @@ class UnsignedIngress(Ingress):
             return web.Response(status=refused.status)
 
 
+class Attempt(msgspec.Struct):
+    """One try of a request at one node; the moments are places in one order of all of them. `answered` 2xx, or None."""
+
+    node: str
+    began: int
+    answered: int | None = None
+
+
 class Callback(msgspec.Struct):
     """One request of Twilio's to us. `acked`: answered 2xx. `lost`: given up, or never sent."""
 
@@ -56,6 +65,7 @@ class Callback(msgspec.Struct):
     form: Fields
     acked: bool = False
     lost: bool = False
+    attempts: list[Attempt] = []
 
     @property
     def route(self) -> Route:
@@ -68,6 +78,7 @@ class Network:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._moments = itertools.count()
         self.callbacks: list[Callback] = []
 
     # Twilio to us
@@ -92,19 +103,19 @@ class Network:
             world.later(delay_s + fault.seconds, lambda: world.outside(self._send(callback, url)))
 
     async def _send(self, callback: Callback, url: str) -> None:
-        if await self._post(url, callback.form) is None:
+        if await self._post(url, callback) is None:
             callback.lost = callback.lost or not callback.acked
             self._world.trace("twilio gives up a callback")
         else:
             callback.acked = True
 
-    async def _post(self, url: str, form: Fields) -> bytes | None:
+    async def _post(self, url: str, callback: Callback) -> bytes | None:
         """The body of the first good answer within Twilio's budget, None for none."""
         loop = self._world.loop
         until = loop.time() + _BUDGET_S
         for _ in range(1 + _RETRIES):
             began = loop.time()
-            answer = await self._attempt(url, form)
+            answer = await self._attempt(url, callback)
             if answer is not None and answer.status < _OK:
                 return bytes(answer.body) if isinstance(answer.body, bytes) else b""
             if loop.time() > until:
@@ -112,18 +123,22 @@ class Network:
             await asyncio.sleep(max(0.05, 0.5 - (loop.time() - began)))
         return None
 
-    async def _attempt(self, url: str, form: Fields) -> web.Response | None:
+    async def _attempt(self, url: str, callback: Callback) -> web.Response | None:
         process, ingress = self._world.an_ingress()
         if process is None or ingress is None:
             await asyncio.sleep(_CONNECT_S)
             return None
         parts = urlsplit(url)
-        incoming = Incoming("POST", f"{parts.path}?{parts.query}", urlencode(form).encode(), is_form=True)
+        incoming = Incoming("POST", f"{parts.path}?{parts.query}", urlencode(callback.form).encode(), is_form=True)
+        attempt = Attempt(process.name.rpartition(".")[0], next(self._moments))
+        callback.attempts.append(attempt)
         task = process.spawn(ingress.deliver(incoming, Route(parts.path)))
         await asyncio.wait({task}, timeout=_ANSWER_S)
         if not task.done() or task.cancelled() or task.exception() is not None:
             return None
         answer: web.Response = task.result()
+        if answer.status < _OK and b"<Redirect" not in (answer.body if isinstance(answer.body, bytes) else b""):
+            attempt.answered = next(self._moments)
         return answer
 
     # TwiML
@@ -140,7 +155,7 @@ class Network:
         }  # fmt: skip
         callback = Callback(len(self.callbacks), url, form)
         self.callbacks.append(callback)
-        body = await self._post(url, form)
+        body = await self._post(url, callback)
         callback.acked = body is not None and b"<Redirect" not in body
         if line.turn != turn or line.is_over:
             return

@@ -18,8 +18,10 @@ from engine.resuming import LookAt
 from engine.router import Router
 from ingress.config import IngressConfig
 from ingress.recorder import Recorder
+from ingress.spool import Spool, SpoolLimits
 from schemas.policy import Policies, Policy
 from schemas.topics import Topic
+from simulation.disk import Platter, SimDisk
 from simulation.network import PUBLIC_URL, UnsignedIngress
 from simulation.phones import ACCOUNT
 from simulation.process import Process, ProcessLog
@@ -42,6 +44,7 @@ class Node:
         self.roles = roles
         self.process: Process | None = None
         self.ingress: UnsignedIngress | None = None
+        self.platter = Platter()
         self._world = world
         self._born = 0
         self._stop = asyncio.Event()
@@ -105,7 +108,10 @@ class Node:
             works = []
             if "edge" in self.roles:
                 config = IngressConfig(public_url=PUBLIC_URL, accounts=Accounts((_account(),)))
-                self.ingress = UnsignedIngress(config, Recorder(log, config.ack_timeout_s), world.loop.clock_ms)
+                spool = Spool(SimDisk(world, process, self.platter), SpoolLimits(world.plan.spool), world.loop.clock_ms)
+                recorder = Recorder(log, config.ack_timeout_s, spool)
+                works.append(recorder.run(stop))
+                self.ingress = UnsignedIngress(config, recorder, world.loop.clock_ms)
                 works.append(Router(log, world.loop.clock_ms, 60.0).run(stop))
             if "engine" in self.roles:
                 works.append(self._owner(log, Topic.INBOX, Topic.STATE, self._engine(log), process).run(stop))

@@ -11,12 +11,14 @@ import msgspec
 
 
 class Where(StrEnum):
-    """What a fault strikes: the nth operation on the log, REST request or callback; or a node at a time."""
+    """What a fault strikes: the nth operation on the log, on a spool's disk, REST request or callback; or a time."""
 
     LOG = "log"
+    DISK = "disk"
     REST = "rest"
     CALLBACK = "callback"
     NODE = "node"
+    AWAY = "away"
 
 
 class Effect(StrEnum):
@@ -59,6 +61,8 @@ class Effect(StrEnum):
     """The group loses sight of a node, which hears of it after `seconds`."""
     REJOIN = "rejoin"
     """A node asks for a new assignment: its partitions move."""
+    AWAY = "away"
+    """The log takes nothing for `seconds`: in partition `node`, or anywhere if that is below 0."""
     DRAIN = "drain"
     """A node is stopped orderly and comes back after `seconds`."""
 
@@ -143,3 +147,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     fences_alone: bool = False
     forgets: bool = False
     policy: dict[str, Any] = {}
+    parted: bool = False
+    """The log's partitions fail one by one, as Kafka's do; else all or none."""
+    spool: int = 1000
+    """How many records the spool of an ingress takes."""

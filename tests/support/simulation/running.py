@@ -95,6 +95,7 @@ async def _live(run: Run) -> None:
 def _stop_faults(world: World) -> None:
     world.trace("no more faults")
     world.script.armed = False
+    world.log.away.clear()
     for node in world.nodes:
         process = node.process
         if process is not None and process.paused:
@@ -126,6 +127,10 @@ def lag_of(world: World) -> dict[str, int]:
         left = [r for r in world.log.records(Topic.INBOX, partition)[covered:] if r.timestamp_ms < old_ms]
         if left:
             behind[f"inbox[{partition}]"] = len(left)
+    for node in world.nodes:
+        spooled = [r for r in node.platter.records.values() if r.at_ms < old_ms]
+        if spooled:
+            behind[f"the spool of {node.name}"] = len(spooled)
     return behind
 
 

@@ -32,6 +32,8 @@ def story(plan: Plan, violations: Sequence[Violation], run: Run | None = None) -
 
 def _told(fault: Fault) -> str:
     for_s = f" ({fault.seconds:g} s)" if fault.seconds else ""
+    if fault.where is Where.AWAY:
+        return f"at {fault.at_s:g} s the log is away{for_s}, partition {fault.node}"
     if fault.where is Where.NODE:
         return f"at {fault.at_s:g} s {fault.effect.value} node {fault.node}{for_s}"
     what = f"{fault.on} to {fault.topic}" if fault.where is Where.LOG else fault.where.value

@@ -57,6 +57,7 @@ class World:
         self.session_s = self.rng.choice((2.0, 6.0))
         self.script = Script(plan.faults)
         self.log = OrderedLog(plan.partitions, clock=loop.clock_ms, eager=self.rng.random() < 0.5)
+        self.log.parted, self.log.away = plan.parted, Counter()
         self.log.faults.hook = self._hook
         self.network = Network(self)
         people = {person.address: person for call in plan.calls for person in call.people}
@@ -232,6 +233,19 @@ class World:
             case _:
                 self.outside(node.drain(fault.seconds))
 
+    def _go_away(self, fault: Fault) -> None:
+        if not self.script.armed:
+            return
+        self.trace(f"the log is away{f' in partition {fault.node}' if fault.node >= 0 else ''} for {fault.seconds:g} s")
+        self.script.struck.append(fault)
+        self.log.away[fault.node] += 1
+        self.later(fault.seconds, lambda: self._come_back(fault))
+
+    def _come_back(self, fault: Fault) -> None:
+        if self.log.away[fault.node]:
+            self.log.away[fault.node] -= 1
+            self.trace("the log is back")
+
     # The run
 
     async def run(self) -> None:
@@ -244,6 +258,8 @@ class World:
         for fault in self.plan.faults:
             if fault.where is Where.NODE:
                 self.later(fault.at_s, lambda fault=fault: self._node_fault(fault))  # type: ignore[misc]
+            elif fault.where is Where.AWAY:
+                self.later(fault.at_s, lambda fault=fault: self._go_away(fault))  # type: ignore[misc]
         await asyncio.sleep(35.0)
 
     def _begin(self, call: CallPlan) -> None:
@@ -277,7 +293,17 @@ class World:
         body = msgspec.json.encode(event)
         partition = (call.number + number) % self.plan.partitions
         entries: Sequence[Entry] = [Entry(partition, b"any", body)] * said.times
-        self.outside(self.log.publish(Topic.COMMANDS, entries))
+        self.outside(self._publish(entries))
+
+    async def _publish(self, entries: Sequence[Entry]) -> None:
+        """As any producer does: again, until it is acknowledged."""
+        while True:
+            try:
+                await self.log.publish(Topic.COMMANDS, entries)
+            except LogUnavailableError:
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 def _token(owner: EnginePartition) -> int:
