@@ -47,6 +47,11 @@ class Detour:
             await self._changed.wait()
         return not self.over.done()
 
+    def reopen(self) -> None:
+        """Let new records in again: the end is not in sight, or not near enough for who waits."""
+        self._closing = False
+        self._wake()
+
     async def take(self, entries: Sequence[Entry]) -> None:
         """Durable in the spool, behind what it holds, when it returns. Right after `is_open`. Raises `LogError`."""
         self._appending += 1
@@ -90,14 +95,15 @@ class Detour:
             while self._appending:
                 await self._changed.wait()
             records = await self._spool.oldest(self._lane, self._limit)
+            if records and self.trouble is not None:
+                self.reopen()
         if records:
             await self._to_log(records)
         self.trouble = None
         if self._closing and len(records) < self._limit:
             return True
-        self._closing = False
         self._limit = min(_BATCH, self._limit * 2)
-        self._wake()
+        self.reopen()
         return False
 
     async def _to_log(self, records: Sequence[Spooled]) -> None:
@@ -123,9 +129,8 @@ class Detour:
         if self.trouble != reason:
             _log.warning("spool.not_drained", lane=self._lane, reason=reason)
         self.trouble = reason
-        self._closing = False
         self._limit = max(1, self._limit // 2) if isinstance(error, TimeoutError) else self._limit
-        self._wake()
+        self.reopen()
 
     def _landed(self, durable: "asyncio.Future[None]") -> None:
         self._appending -= 1

@@ -26,6 +26,9 @@ _HOLD_S = 0.05
 _SPOOL_S = 0.8
 """How long the spool's disk may take. After 3 s of waiting for the log Twilio still gets its answer within its 4 s."""
 
+_CLOSING_S = 1.0
+"""How long a new record waits for the last of the spool to be in the log."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -79,6 +82,7 @@ class Recorder:
         self._ack_timeout_s = ack_timeout_s
         self._patience = Patience(ack_timeout_s)
         self._spool_patience = Patience(_SPOOL_S)
+        self._closing_patience = Patience(_CLOSING_S)
         self._gathers = log.fails_as_one
         self._lanes = [_Lane(number) for number in range(lanes_of(log))]
         self._dead_letters = _Lane(DEAD_LETTERS_LANE)
@@ -113,11 +117,11 @@ class Recorder:
 
     async def check(self) -> str | None:
         """None when callbacks can be made durable now, in the log or in the spool; else why not."""
+        full = None if self._spool is None else await self._spool.check()
+        if self._spool is not None and full is None:
+            return None
         away = await self._log.check()
-        if away is None or self._spool is None:
-            return away
-        full = await self._spool.check()
-        return f"{away}; {full}" if full is not None else None
+        return away if away is None or full is None else f"{away}; {full}"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch over the draining until `stop`, then end it: what is left is for the next start."""
@@ -235,9 +239,8 @@ class Recorder:
                     with self._patience.wait():
                         await detour.drained()
                     continue
-                with self._patience.wait():
-                    if not await detour.is_open():
-                        continue
+                if not await self._is_open(detour):
+                    continue
                 with self._spool_patience.wait():
                     await detour.take(entries)
             except TimeoutError as error:
@@ -247,6 +250,15 @@ class Recorder:
             else:
                 return True
         return False
+
+    async def _is_open(self, detour: Detour) -> bool:
+        """See `Detour.is_open`. Whoever has waited long enough for its end goes through the spool."""
+        try:
+            with self._closing_patience.wait():
+                return await detour.is_open()
+        except TimeoutError:
+            detour.reopen()
+            return True
 
     def _divert(self, spool: Spool, lane: _Lane) -> None:
         """From now on everything of this lane goes through the spool, until that is drained."""

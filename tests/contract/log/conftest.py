@@ -1,7 +1,6 @@
 """The logs that the contract suite runs against: every test that takes `log` runs with each of them."""
 
-import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Log
 from cordboard.log.sqlite import SqliteLog
-from free_ports import free_ports
 from kafka_broker import KafkaBroker
 from kafka_proxy import KafkaProxy
 from proxied_kafka import opened
@@ -38,25 +36,6 @@ def _make(request: pytest.FixtureRequest, folder: Path) -> Log:
     broker: KafkaBroker = request.getfixturevalue("kafka")
     prefix: str = request.getfixturevalue("topic_prefix")
     return KafkaLog(KafkaSettings(bootstrap=(broker.bootstrap,), prefix=prefix, partitions=PARTITIONS))
-
-
-@pytest.fixture(scope="session")
-def proxied_broker(kafka_jars: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KafkaBroker, int]]:
-    """A broker of our own that tells its clients to come by way of a proxy, and the port of that proxy."""
-    assert kafka_jars
-    (port,) = free_ports(1)
-    settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
-    with KafkaBroker(tmp_path_factory.mktemp("proxied"), settings=settings) as broker:
-        yield broker, port
-
-
-@pytest.fixture
-async def proxy(proxied_broker: tuple[KafkaBroker, int]) -> AsyncIterator[KafkaProxy]:
-    """The way to the broker, in order."""
-    broker, port = proxied_broker
-    async with KafkaProxy(port, int(broker.bootstrap.split(":")[1])) as proxy:
-        yield proxy
-    gc.collect()  # here, where what it finds is expected, and not in somebody else's test
 
 
 @pytest.fixture
