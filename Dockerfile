@@ -12,9 +12,10 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/cordboard/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN useradd --system --uid 10001 --home-dir /var/lib/cordboard --create-home cordboard
+RUN useradd --system --uid 10001 --home-dir /var/lib/cordboard --create-home cordboard \
+    && install --directory --owner cordboard --mode 0700 /var/lib/cordboard/spool
 COPY --from=build /opt/cordboard /opt/cordboard
-# The SQLite journal lies in .cordboard below this folder: mount a volume here to run without Kafka.
+# The SQLite journal and the spool lie in .cordboard below this folder: mount a volume here to run without Kafka.
 WORKDIR /var/lib/cordboard
 USER cordboard
 EXPOSE 8080 8081

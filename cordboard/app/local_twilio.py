@@ -7,7 +7,7 @@ from cordboard.settings import Settings, host_port
 from cordboard.settings_checks import Overrides, load_settings, local_twilio
 from emulator import Answer, EmulatorConfig, NumberConfig, Person
 from emulator.taskrouter.config import WORKFLOW_SID, WORKSPACE_SID, TaskRouterConfig, WorkerConfig
-from schemas.routes import Route
+from schemas.routes import Route, callback_url
 
 ACCOUNT_SID = "AC00000000000000000000000000000001"
 AUTH_TOKEN = "local-auth-token"  # noqa: S105 a made-up account on a Twilio that is not one
@@ -66,8 +66,8 @@ def _centre(public_url: str, account: Account | None) -> TaskRouterConfig:
     return TaskRouterConfig(
         queues={QUEUE: "1==1"},
         workers={"carla": WorkerConfig(contact_uri=WORKER)},
-        assignment_callback_url=f"{public_url}{Route.ASSIGNMENT.value}",
-        event_callback_url=f"{public_url}{Route.TASK_EVENTS.value}",
+        assignment_callback_url=callback_url(public_url, Route.ASSIGNMENT),
+        event_callback_url=callback_url(public_url, Route.TASK_EVENTS),
         workspace_sid=workspace or WORKSPACE_SID,
         workflow_sid=workflow or WORKFLOW_SID,
     )
@@ -76,7 +76,7 @@ def _centre(public_url: str, account: Account | None) -> TaskRouterConfig:
 def number_config(public_url: str) -> NumberConfig:
     """A number as one sets it up at Twilio for us."""
     return NumberConfig(
-        voice_url=f"{public_url}{Route.TWIML.value}",
-        status_callback=f"{public_url}{Route.STATUS.value}",
+        voice_url=callback_url(public_url, Route.TWIML),
+        status_callback=callback_url(public_url, Route.STATUS),
         friendly_name="Cordboard",
     )

@@ -82,8 +82,9 @@ class ComposeServices:
         self._running.clear()
 
     def files_written(self) -> list[str]:
-        """Name what the services left in their working folders; in the containers these are read-only."""
+        """Name what the services left in their working folders; in the containers only volumes can be written."""
         files = (path for path in self._home.rglob("*") if path.is_file() and path.name != "output")
+        files = (path for path in files if "volume" not in path.parts)
         return [str(path.relative_to(self._home)) for path in files]
 
     def _spawn(self, service: str) -> None:
@@ -117,6 +118,7 @@ class ComposeServices:
             "0.0.0.0:8080": f"127.0.0.1:{self._webhooks_port}",
             "emulator:8090": f"127.0.0.1:{self._ops_ports['emulator']}",
             "0.0.0.0:8090": f"127.0.0.1:{self._ops_ports['emulator']}",
+            "/var/lib/cordboard/spool/": f"{self._home / service / 'volume'}/",
             "0.0.0.0:8081": f"127.0.0.1:{self._ops_ports.get(service, 0)}",
         }
         for place, here in places.items():

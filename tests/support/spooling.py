@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from cordboard.errors import LogUnavailableError
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
@@ -12,9 +14,12 @@ from ingress.app import IngressConfig
 from ingress.recorder import Recorder, lane_of, lanes_of
 from ingress.spool import Spool, Spooled, SpoolLimits
 from ingress.spool_file import SpoolFile
-from schemas.topics import Topic
-from signing_twilio import NOW_MS, Twilio, calling
+from schemas.records import Webhook
+from schemas.topics import Topic, partition_of
+from schemas.webhooks import Source
+from signing_twilio import CALL, NOW_MS, Inboxes, Twilio, calling
 
+AWAY = "the network is cut"
 PATIENCE_S = 20.0
 LIMITS = SpoolLimits()
 
@@ -123,3 +128,20 @@ async def calling_spooled(config: IngressConfig, made: Spooling) -> AsyncIterato
     """Twilio, calling an ingress with this spool."""
     async with calling(config, made.log, made.recorder) as twilio:
         yield twilio
+
+
+def webhook(number: int, call: str = CALL) -> Webhook:
+    """A record of a call."""
+    return Webhook(
+        id=f"{call}-{number}", call_id=call, at=number, source=Source.STATUS, params=msgspec.Raw(b'{"CallSid":"x"}')
+    )
+
+
+def call_in(partition: int, partitions: int = 4) -> str:
+    """A call whose records are in this partition."""
+    return next(f"CA{n:032x}" for n in range(1000) if partition_of(b"CA%032x" % n, partitions) == partition)
+
+
+def ids(log: MemoryLog) -> list[str]:
+    """The ids of what has arrived, in order."""
+    return [record.id for record in Inboxes(log).records]

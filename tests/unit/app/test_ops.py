@@ -136,3 +136,19 @@ async def test_metrics_are_prometheus_text() -> None:
 def test_the_token_does_not_show() -> None:
     """A configuration in a log or a trace gives nothing away."""
     assert "secret" not in repr(OpsConfig("127.0.0.1", 1, "secret"))
+
+
+async def test_notes_are_told_and_keep_nobody_away() -> None:
+    """What is not as it should be is told, and the service stays ready."""
+
+    async def waiting() -> str | None:
+        return "12 records wait"
+
+    async def nothing() -> str | None:
+        return None
+
+    readiness = Readiness()
+    readiness.note("spool", waiting)
+    readiness.note("log", nothing)
+    assert await readiness.reasons() == {}
+    assert await readiness.notes() == {"spool": "12 records wait"}

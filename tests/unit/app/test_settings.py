@@ -40,6 +40,9 @@ CONTRACT = {
     "CORDBOARD_TASKROUTER_WORKSPACE": "WS" + "3" * 32,
     "CORDBOARD_TASKROUTER_WORKFLOW": "WW" + "4" * 32,
     "CORDBOARD_INGRESS_BIND": "0.0.0.0:8080",
+    "CORDBOARD_SPOOL": "/var/spool/cordboard/spool.db",
+    "CORDBOARD_SPOOL_MAX_RECORDS": "5000",
+    "CORDBOARD_SPOOL_MAX_MB": "64",
     "CORDBOARD_OPS_BIND": "0.0.0.0:8081",
     "CORDBOARD_OPS_TOKEN": "ops-secret",
     "CORDBOARD_POLICY_FILE": "",
@@ -57,7 +60,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, needs: str | None = None, **names: 
 
 
 def test_every_name_of_the_contract_is_a_setting_and_no_other_is() -> None:
-    """The names are those of contracts.md section 1."""
+    """The names are those of contracts.md section 1, and the spool's (decision 034)."""
     assert set(NAMES) == set(CONTRACT)
 
 
