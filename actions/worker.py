@@ -6,6 +6,7 @@ an action seen again is answered from the ledger with the same report. Who owns 
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -23,6 +24,7 @@ from cordboard.clock import Clock
 from cordboard.errors import CordboardError
 from cordboard.log.port import FencedPartition, Log, Record
 from cordboard.metrics import ACTION_SECONDS, ACTIONS
+from cordboard.stop_rule import StopRule, TooManyDeadLettersError
 from schemas.actions import Action, action_type
 from schemas.codec import decode_action
 from schemas.records import ActionOutcome, ActionReport
@@ -40,7 +42,9 @@ class _Taken(msgspec.Struct, frozen=True):
 class ActionPartition:
     """The `Owned` of one partition of `call.actions`, and `Watched`: its work goes on in the background."""
 
-    def __init__(self, partition: int, services: ActionServices, log: Log, clock: Clock) -> None:
+    def __init__(
+        self, partition: int, services: ActionServices, log: Log, clock: Clock, rule: StopRule | None = None
+    ) -> None:
         self._partition = partition
         self._services = services
         self._clock = clock
@@ -48,6 +52,7 @@ class ActionPartition:
         self._progress = Progress()
         self._lanes: Lanes[_Taken] = Lanes(self._work, services.config.queue)
         self._reporter = Reporter(log, self._pauses)
+        self._rule = rule or StopRule()
         self._ledger: Ledger | None = None
         self._log = _log.bind(partition=partition)
 
@@ -72,18 +77,30 @@ class ActionPartition:
         return start
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """See `Owned`: accepts into the bounded queue."""
+        """See `Owned`: accepts into the bounded queue. Raises `TooManyDeadLettersError`: we cannot read ourselves."""
         self._raise_failure()
         for record in records:
             self._progress.taken(record.offset)
             try:
                 action = decode_action(record.value or b"")
             except msgspec.MsgspecError as error:
-                await self._reporter.dead_letter(record, str(error))
-                await self._pass_over(record.offset)
+                await self._put_aside(record, str(error))
                 continue
+            self._rule.passed(1, self._clock())
             await self._lanes.put(action.call_id, _Taken(action=action, offset=record.offset))
             self._raise_failure()
+
+    async def _put_aside(self, record: Record, detail: str) -> None:
+        now_ms = self._clock()
+        refusal = self._rule.refusal(now_ms)
+        if refusal is not None:
+            raise TooManyDeadLettersError(
+                f"call.actions[{self._partition}] stopped at offset {record.offset}: {refusal}. Look at "
+                f"call.dead-letters; the next one would be action_unreadable: {detail[:200]}"
+            )
+        self._rule.failed(now_ms)
+        await self._reporter.dead_letter(record, detail)
+        await self._pass_over(record.offset)
 
     def covered(self) -> int | None:
         """See `Owned`."""
@@ -191,5 +208,9 @@ class ActionPartition:
 
 
 def action_partition_factory(services: ActionServices, log: Log, clock: Clock) -> Callable[[int], ActionPartition]:
-    """What `Owner` makes its partitions with: source `call.actions`, fenced `call.ledger`."""
-    return lambda partition: ActionPartition(partition, services, log, clock)
+    """What `Owner` makes its partitions with: source `call.actions`, fenced `call.ledger`.
+
+    The count of dead letters outlives the objects: a partition that was stopped stays so when it is taken anew.
+    """
+    rules: defaultdict[int, StopRule] = defaultdict(StopRule)
+    return lambda partition: ActionPartition(partition, services, log, clock, rules[partition])

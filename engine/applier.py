@@ -11,6 +11,7 @@ import structlog
 
 from cordboard.clock import Clock
 from cordboard.log.port import Entry, Record
+from cordboard.stop_rule import StopRule, TooManyDeadLettersError
 from engine.batch import Batch, Move, RecordTooBigError
 from engine.calls import Calls
 from engine.core.effects import (
@@ -24,7 +25,8 @@ from engine.core.effects import (
     Step,
     Unplaced,
 )
-from engine.dead_letters import Reason, StopRule, TooManyDeadLettersError, dead_letter
+from engine.core.quarantine import quarantine
+from engine.dead_letters import Reason, dead_letter
 from engine.envelopes import Voice
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
@@ -195,7 +197,7 @@ class Applier:
             self._unplace(raw, record, batch)
 
     def _put_aside(self, raw: Record, reason: Reason, detail: str, batch: Batch, record: Inbox | None = None) -> bool:
-        """Make the record a dead letter, unless there have been too many. The call stays as it was."""
+        """Make the record a dead letter, unless there have been too many. The call stays as it was but for a mark."""
         self._pass_good(batch)
         now = self._clock()
         refusal = self._rule.refusal(now)
@@ -211,8 +213,25 @@ class Applier:
         batch.letters.append(dead_letter(raw, reason, detail))
         if isinstance(record, Command):
             self._apologise(record, batch)
-        if isinstance(record, Webhook) and record.parked:
+        marked = record is not None and self._quarantine(raw, record, reason, batch)
+        if isinstance(record, Webhook) and record.parked and not marked:
             batch.unpark(raw.offset, record.id)
+        return True
+
+    def _quarantine(self, raw: Record, record: Inbox, reason: Reason, batch: Batch) -> bool:
+        """Mark the call that something of it is missing. False when there is none, or it has no room for the mark."""
+        call = self._calls.get(record.call_id)
+        if call is None:
+            return False
+        step = quarantine(call, record, reason.value)
+        said = _sort_out(step, call, record)
+        try:
+            encoded = self._write(raw, record, call, step.call, said, batch)
+        except RecordTooBigError:
+            return False
+        self._follow(raw, record, call, step.call, encoded, said, batch)
+        batch.good -= 1  # it does not end a row of dead letters
+        _log.error("engine.call_quarantined", call_id=record.call_id, record=record.id, reason=reason.value)
         return True
 
     def _apologise(self, command: Command, batch: Batch) -> None:

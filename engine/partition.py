@@ -15,10 +15,10 @@ from cordboard.clock import Clock
 from cordboard.errors import AppendFailedError, LogError
 from cordboard.log.owned import Owned
 from cordboard.log.port import Entry, FencedPartition, Log, Record
+from cordboard.stop_rule import StopRule
 from engine.applier import Applier, Stepper
 from engine.batch import Batch, StateEnvelope
 from engine.calls import Calls
-from engine.dead_letters import StopRule
 from engine.limits import EngineLimits
 from engine.metering import Meter
 from engine.parking import Parking

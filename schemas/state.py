@@ -292,6 +292,18 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     detail: str | None = None
 
 
+class Quarantine(msgspec.Struct, frozen=True, gc=False):
+    """A record of the call became a dead letter: what it said is missing in the state. `records`: how many so far.
+
+    `record`, `reason` and `at` are of the last one; `at` is the record's own time, ms.
+    """
+
+    record: str
+    reason: str
+    at: int
+    records: int = 1
+
+
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call. `version` counts its state records; `seen` packs 8-byte digests of the last record ids.
 
@@ -327,6 +339,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     orphan_step: int = 0
     overflowed: bool = False
     reminders: int = 0
+    quarantined: Quarantine | None = None
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -84,6 +84,15 @@ class PendingView(msgspec.Struct, frozen=True):
     attempts: int
 
 
+class QuarantineView(msgspec.Struct, frozen=True):
+    """What is missing in a call: its last record that became a dead letter, why, when, and how many there were."""
+
+    record: str
+    reason: str
+    at: str
+    records: int
+
+
 class CallView(msgspec.Struct, frozen=True):
     """The answer of `GET /v1/calls/{call_id}`."""
 
@@ -102,6 +111,7 @@ class CallView(msgspec.Struct, frozen=True):
     recording: RecordingView
     timers: tuple[TimerView, ...]
     pending_actions: tuple[PendingView, ...]
+    quarantined: QuarantineView | None
 
 
 class CallSummary(msgspec.Struct, frozen=True):
@@ -147,6 +157,11 @@ def _transfer(call: Call) -> TransferView | None:
     )
 
 
+def _quarantine(call: Call) -> QuarantineView | None:
+    found = call.quarantined
+    return None if found is None else QuarantineView(found.record, found.reason, rfc3339(found.at), found.records)
+
+
 def view_of(call: Call, attempts: Mapping[str, int] = NO_ATTEMPTS) -> CallView:
     """The public view of a call. `attempts` by action id; an action that is not in it has not been begun."""
     return CallView(
@@ -170,6 +185,7 @@ def view_of(call: Call, attempts: Mapping[str, int] = NO_ATTEMPTS) -> CallView:
             PendingView(item.action.id, action_type(item.action), rfc3339(item.since), attempts.get(item.action.id, 0))
             for item in call.pending
         ),
+        quarantined=_quarantine(call),
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from cordboard.log.faults import Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry, Record
+from cordboard.stop_rule import StopRule
 from engine.core.effects import (
     CancelTimer,
     Effect,
@@ -26,7 +27,6 @@ from engine.core.effects import (
     Step,
     Unplaced,
 )
-from engine.dead_letters import StopRule
 from engine.limits import EngineLimits
 from engine.partition import EnginePartition
 from schemas.actions import HangUp

@@ -107,6 +107,12 @@ def _print_state(state: Mapping[str, Any]) -> None:
     if transfer:
         target = f" to {transfer['target']}" if transfer["target"] else ""
         click.echo(f"transfer {transfer['transfer']}: {transfer['mode']}, {transfer['state']}{target}")
+    quarantined = state.get("quarantined")
+    if quarantined:
+        click.echo(
+            f"quarantined: {quarantined['records']} of its records are dead letters, the last one is "
+            f"{quarantined['record']} ({quarantined['reason']}) at {clock_time(quarantined['at'])}"
+        )
     for timer in state["timers"]:
         click.echo(f"timer {timer['name']} due {clock_time(timer['due'])}")
     for action in state["pending_actions"]:

@@ -5,9 +5,11 @@ import pytest
 
 from cordboard.errors import AppendFailedError
 from cordboard.log.faults import Operation, Point
-from engine.dead_letters import TooManyDeadLettersError
+from cordboard.stop_rule import TooManyDeadLettersError
 from engine_shell import CrashError, Rig, calls_in, command
 from schemas.codec import encode
+from schemas.events import type_of
+from schemas.state import Quarantine
 from schemas.topics import Topic
 
 CALL, OTHER = calls_in(1, 2)
@@ -71,17 +73,24 @@ async def test_a_dead_letter_is_durable_before_its_offset_is_covered() -> None:
 
 
 async def test_a_step_that_breaks_leaves_the_call_as_it_was() -> None:
-    """A bug in a step costs one record: a dead letter that says why; a command is answered `failed(internal_error)`."""
+    """A bug in a step costs one record: a dead letter that says why; a command is answered `failed(internal_error)`.
+
+    The call bears a mark that something of it is missing, and is told of; it goes on.
+    """
     rig = Rig()
     owner = await rig.take()
     await rig.put(command("begin", CALL, 1))
     await rig.feed(owner)
-    before = owner.state_of(CALL)
+    before = rig.call(CALL)
+    assert before is not None
     await rig.put(command("boom", CALL, 2), command("begin", OTHER, 3))
 
     await rig.feed(owner)
 
-    assert owner.state_of(CALL) == before
+    mark = Quarantine(command("boom", CALL, 2).id, "poison", before.created_at)
+    assert rig.call(CALL) == msgspec.structs.replace(before, version=2, quarantined=mark)
+    assert owner.state_of(CALL) == encode(rig.call(CALL))
+    assert [e["data"]["reason"] for e in rig.events() if e["type"] == type_of("call.quarantined")] == ["poison"]
     assert reasons(rig) == ["poison"]
     assert dict(rig.dead_letters()[0].headers)["detail"] == b"ValueError: boom"
     answers = {e["data"]["command_id"]: e["data"] for e in rig.events() if e["type"] == "cordboard.result.v1"}
@@ -121,7 +130,9 @@ async def test_a_call_that_grows_too_large_is_kept_as_it_was() -> None:
     call = rig.call(CALL)
     assert reasons(rig) == ["too_large"]
     assert call is not None
-    assert (call.version, len(call.context["big"])) == (3, 600_000)
+    assert (call.version, len(call.context["big"])) == (4, 600_000)
+    assert call.quarantined is not None
+    assert (call.quarantined.reason, call.quarantined.records) == ("too_large", 1)
     await rig.close()
 
 
@@ -176,6 +187,22 @@ async def test_fifty_faulty_records_in_a_row_stop_the_partition() -> None:
         await rig.feed(again)
     assert len(rig.dead_letters()) == 50
     assert again.covered() == 51
+    await rig.close()
+
+
+async def test_quarantined_calls_do_not_hide_a_row_of_dead_letters() -> None:
+    """Marking a call is no success: fifty poisoned records in a row stop the partition as well."""
+    rig = Rig()
+    owner = await rig.take()
+    await rig.put(command("begin", CALL, 1), *(command("boom", CALL, n + 2) for n in range(60)))
+
+    with pytest.raises(TooManyDeadLettersError, match="50 dead letters in a row"):
+        await rig.feed(owner)
+
+    call = rig.call(CALL)
+    assert call is not None
+    assert call.quarantined is not None
+    assert (call.quarantined.records, len(rig.dead_letters())) == (50, 50)
     await rig.close()
 
 

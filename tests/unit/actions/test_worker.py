@@ -14,6 +14,7 @@ from cordboard.clock import system_clock
 from cordboard.log.faults import Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
+from cordboard.stop_rule import TooManyDeadLettersError
 from fake_twilio import (
     ACCOUNT,
     CALL_1,
@@ -188,6 +189,18 @@ async def test_bytes_that_are_no_action_become_a_dead_letter(twilio: FakeTwilio)
         assert worker.covered() == 2
         dead = await _dead_letters(at)
     assert dead == [(b"call-1", b'{"type":"fly"}', b"action_unreadable", b"call.actions")]
+
+
+async def test_too_much_that_is_no_action_stops_the_partition(twilio: FakeTwilio) -> None:
+    """Fifty in a row and no more are put aside: only we write this topic, so something of ours is wrong."""
+    async with bench(config_for(twilio.url)) as at:
+        worker = await at.take()
+        await at.log.publish(Topic.ACTIONS, [Entry(PARTITION, b"call-1", b"{")] * 60)
+        with pytest.raises(TooManyDeadLettersError, match="50 dead letters in a row"):
+            await at.feed(worker)
+        await worker.release()
+        assert len(await _dead_letters(at)) == 50
+        assert worker.covered() == 50
 
 
 async def _dead_letters(at: Bench) -> list[tuple[bytes | None, bytes | None, bytes, bytes]]:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cordboard.errors import AppendFailedError
+from cordboard.stop_rule import StopPolicy, StopRule
 from engine.batch import Batch, StateEnvelope
 from engine.calls import Calls
 from engine.core.effects import Emit, Reply
-from engine.dead_letters import StopPolicy, StopRule
 from engine.envelopes import Voice, time_of
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
