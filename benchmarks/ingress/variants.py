@@ -2,11 +2,14 @@
 
 `bare` is an aiohttp handler that reads nothing and answers 204: the floor of this HTTP server. `usual` is the handler
 that one writes first: `await request.post()`, twilio-python's `RequestValidator`, one send to the log, awaited by
-itself. `cordboard` is the ingress with everything that it does: checks, limits, metrics, dead letters, records.
+itself. `cordboard` is the ingress with everything that it does: checks, limits, metrics, dead letters, records, and a
+spool that has nothing to do.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 from aiohttp import web
@@ -17,6 +20,9 @@ from cordboard.accounts import Account, Accounts
 from cordboard.clock import system_clock
 from cordboard.log.port import Entry, Log
 from ingress.app import IngressConfig, serve_ingress
+from ingress.recorder import Recorder, lane_of, lanes_of
+from ingress.spool import Spool, SpoolLimits
+from ingress.spool_file import SpoolFile
 from schemas.topics import Topic, partition_of
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -59,8 +65,23 @@ def serve(variant: str, log: Log, send_and_wait: SendAndWait) -> AbstractAsyncCo
     if variant == "cordboard":
         accounts = Accounts([Account(sid=ACCOUNT, auth_tokens=(TOKEN,))])
         config = IngressConfig(public_url=PUBLIC_URL, accounts=accounts, port=0, max_in_flight=_IN_FLIGHT)
-        return serve_ingress(config, log, system_clock)
+        return _with_spool(config, log)
     return _serve_handler(bare if variant == "bare" else usual(send_and_wait))
+
+
+@asynccontextmanager
+async def _with_spool(config: IngressConfig, log: Log) -> AsyncIterator[int]:
+    lanes = lanes_of(log)
+    with TemporaryDirectory() as folder:
+        disk = SpoolFile(Path(folder) / "spool.db", lanes, lambda key: lane_of(key, lanes))
+        spool = Spool(disk, SpoolLimits(), system_clock)
+        recorder = Recorder(log, config.ack_timeout_s, spool)
+        try:
+            async with serve_ingress(config, log, system_clock, recorder) as port:
+                yield port
+            assert not spool.records, "the log was not healthy: this measured something else"
+        finally:
+            await spool.close()
 
 
 @asynccontextmanager
