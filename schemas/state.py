@@ -11,6 +11,7 @@ import msgspec
 from schemas.actions import Action
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
+from schemas.quarantine import Quarantine
 
 DEFINITION = 2
 FIRST_DEFINITION = 1
@@ -290,18 +291,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     state: str | None = None
     allowed: tuple[str, ...] = ()
     detail: str | None = None
-
-
-class Quarantine(msgspec.Struct, frozen=True, gc=False):
-    """A record of the call became a dead letter: what it said is missing in the state. `records`: how many so far.
-
-    `record`, `reason` and `at` are of the last one; `at` is the record's own time, ms.
-    """
-
-    record: str
-    reason: str
-    at: int
-    records: int = 1
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):

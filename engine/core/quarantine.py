@@ -7,8 +7,9 @@ from engine.core import flags
 from engine.core.config import CoreConfig
 from engine.core.effects import Step
 from engine.core.turn import Turn
+from schemas.quarantine import Quarantine
 from schemas.records import Command, Inbox
-from schemas.state import Call, CallState, Quarantine
+from schemas.state import Call, CallState
 
 _CONFIG = CoreConfig()
 

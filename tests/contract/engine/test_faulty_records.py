@@ -9,7 +9,7 @@ from cordboard.stop_rule import TooManyDeadLettersError
 from engine_shell import CrashError, Rig, calls_in, command
 from schemas.codec import encode
 from schemas.events import type_of
-from schemas.state import Quarantine
+from schemas.quarantine import Quarantine
 from schemas.topics import Topic
 
 CALL, OTHER = calls_in(1, 2)

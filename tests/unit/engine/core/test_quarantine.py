@@ -6,8 +6,9 @@ from calling import CALL_SID, connected
 from engine.core.quarantine import quarantine
 from schemas.actions import LookUp
 from schemas.events import CallEvent
+from schemas.quarantine import Quarantine
 from schemas.records import Resumed
-from schemas.state import CallState, Quarantine
+from schemas.state import CallState
 
 LOST = Resumed("lost-1", CALL_SID, 5_000)
 
