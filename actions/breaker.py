@@ -6,7 +6,7 @@ While it is open, actions wait and expire by their own deadlines, and the engine
 import msgspec
 
 from actions import codes
-from actions.heard import Heard, Silence
+from actions.heard import TOO_LATE, Heard, Silence
 
 WINDOW = 20
 _PROBE_EVERY_MS = 1000
@@ -35,7 +35,9 @@ class Breaker(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, probe_at_ms=now_ms + _PROBE_EVERY_MS), now_ms
 
     def heard(self, heard: Heard, now_ms: float) -> "Breaker":
-        """The breaker after an answer, or none. A single good one closes it."""
+        """The breaker after an answer, or none. A single good one closes it; a request never sent says nothing."""
+        if isinstance(heard, Silence) and heard.cause == TOO_LATE:
+            return self
         bad = isinstance(heard, Silence) or heard.status >= codes.SERVER_ERROR
         if self.is_open:
             return self if bad else Breaker()

@@ -7,6 +7,9 @@ import msgspec
 
 from cordboard.errors import CordboardError
 
+TOO_LATE = "deadline"
+"""The cause of a silence of our own: the time in which the request had to begin was over."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """An HTTP answer. `code` is Twilio's error code, `readable` is false for a 2xx whose body said nothing usable."""

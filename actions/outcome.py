@@ -10,7 +10,7 @@ from hashlib import blake2b
 import msgspec
 
 from actions import codes
-from actions.heard import Answer, Heard, Silence
+from actions.heard import TOO_LATE, Answer, Heard, Silence
 from schemas.actions import Action, action_type
 
 _BACK_OFF_MS = 250.0
@@ -132,7 +132,7 @@ def not_before(action_id: str, attempt: int, now_ms: int, retry_after_s: float |
 def _of_silence(verb: Verb, silence: Silence, again_ms: int) -> Verdict:
     if silence.written:
         return _in_doubt(verb, silence.cause, again_ms, None)
-    return Retry(not_before_ms=again_ms, reason="unreachable")
+    return Retry(not_before_ms=again_ms, reason=TOO_LATE if silence.cause == TOO_LATE else "unreachable")
 
 
 def _in_doubt(verb: Verb, reason: str, again_ms: int, answer: Answer | None) -> Verdict:

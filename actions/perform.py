@@ -26,6 +26,7 @@ from actions.outcome import (
 )
 from actions.pause import Pauses
 from actions.reconcile import Found, Missing, Reconciler
+from actions.transport import beginning_within
 from actions.twilio import carry_out
 from actions.verbs.end_conference import empty_conference
 from actions.verbs.hang_up import hung_up
@@ -157,10 +158,11 @@ class Performance:
         self._attempts += 1
         self._sent_at = self._pauses.now()
         try:
-            if emptying and isinstance(action, EndConference):
-                self._effect = await empty_conference(self._account, action)
-            else:
-                self._effect = await carry_out(self._account, action)
+            with beginning_within((action.deadline - self._sent_at) / 1000):
+                if emptying and isinstance(action, EndConference):
+                    self._effect = await empty_conference(self._account, action)
+                else:
+                    self._effect = await carry_out(self._account, action)
             heard: Heard = self._effect.answer
         except RequestFailedError as error:
             heard = error.heard

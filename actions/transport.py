@@ -4,11 +4,13 @@ The library ignores its own timeout, can repeat POSTs and hides the headers of e
 its `request` is replaced whole. It never retries: what to do after a failure is judged in `outcome.py`.
 """
 
+import asyncio
 import base64
 import contextvars
 import math
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -21,7 +23,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from yarl import URL
 
-from actions.heard import Answer, RequestFailedError, Silence
+from actions.heard import TOO_LATE, Answer, RequestFailedError, Silence
 from cordboard.metrics import TWILIO_REQUESTS, TWILIO_SECONDS
 
 T = TypeVar("T")
@@ -49,6 +51,31 @@ class _Exchange:
 
 
 _exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar("cordboard_twilio_exchange", default=None)
+
+
+class _Sending:
+    """The requests of one attempt: until when they may begin (loop time), and whether one of them may have arrived."""
+
+    def __init__(self, until_s: float) -> None:
+        self.until_s = until_s
+        self.begun = False
+
+
+_sending: contextvars.ContextVar[_Sending | None] = contextvars.ContextVar("cordboard_twilio_sending", default=None)
+
+
+@contextmanager
+def beginning_within(seconds: float) -> Iterator[None]:
+    """Requests inside are written within so many seconds from now or not at all (`TOO_LATE`, nothing written).
+
+    Getting a connection counts. Once one of them may have arrived nothing is unwritten any more: an action can be more
+    than one request.
+    """
+    token = _sending.set(_Sending(asyncio.get_running_loop().time() + seconds))
+    try:
+        yield
+    finally:
+        _sending.reset(token)
 
 
 async def asked(operation: str, request: Awaitable[T]) -> tuple[T, Answer]:
@@ -82,6 +109,7 @@ class Transport(AsyncTwilioHttpClient):
     def __init__(self, api_url: str | None, timeouts: Timeouts, connections: int) -> None:
         super().__init__(pool_connections=False)
         self._base = None if api_url is None else api_url.rstrip("/")
+        self._timeouts = timeouts
         self.session: aiohttp.ClientSession = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ttl_dns_cache=30),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -110,25 +138,36 @@ class Transport(AsyncTwilioHttpClient):
         body = _form(data) if data else None
         outcome = "cancelled"
         started = time.perf_counter()
+        sending = _sending.get()
         try:
+            _require_time(sending)
             response = await self._exchanged(method, self._target(url, params), body, sent)
             exchange.answer = _answer_of(response)
             outcome = _class_of(response.status_code)
             return response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            silence = silence_of(error)
+            silence = _heard_of(error, sending)
             outcome = silence.cause
             raise RequestFailedError(exchange.operation, silence) from error
         finally:
+            if sending is not None and outcome not in _UNWRITTEN:
+                sending.begun = True
             TWILIO_REQUESTS.labels(exchange.operation, outcome).inc()
             TWILIO_SECONDS.labels(exchange.operation).observe(time.perf_counter() - started)
 
     async def _exchanged(self, method: str, target: URL, body: bytes | None, headers: Mapping[str, str]) -> Response:
         async with self.session.request(
-            method.upper(), target, data=body, headers=headers, allow_redirects=False
+            method.upper(), target, data=body, headers=headers, allow_redirects=False, timeout=self._patience()
         ) as response:
             text = (await response.read()).decode(errors="replace")  # JSON is UTF-8; of other bodies nothing is read
             return Response(response.status, text, response.headers)
+
+    def _patience(self) -> aiohttp.ClientTimeout:
+        """The usual times; for getting a connection no longer than until the request must have begun."""
+        connect_s, sending = self._timeouts.connect_s, _sending.get()
+        if sending is not None:
+            connect_s = max(0.001, min(connect_s, sending.until_s - asyncio.get_running_loop().time()))
+        return aiohttp.ClientTimeout(total=self._timeouts.total_s, connect=connect_s, sock_connect=connect_s)
 
     def _target(self, url: str, params: Mapping[str, object] | None) -> URL:
         """The URL as it goes on the wire: rewritten, its path escaped, which the library leaves raw, its query once."""
@@ -139,12 +178,34 @@ class Transport(AsyncTwilioHttpClient):
         return URL(f"{path}?{query}", encoded=True) if query else path
 
 
+class _TooLateError(OSError):
+    """The time in which the request had to begin is over."""
+
+
+_UNWRITTEN = frozenset({"connect_timeout", "dns", "tls", "connect", "url", TOO_LATE})
+"""Causes of silence with which nothing has been written."""
+
+
+def _require_time(sending: _Sending | None) -> None:
+    if sending is not None and asyncio.get_running_loop().time() > sending.until_s:
+        raise _TooLateError
+
+
+def _heard_of(error: Exception, sending: _Sending | None) -> Silence:
+    silence = silence_of(error)
+    if sending is None or not sending.begun or silence.written:
+        return silence
+    return msgspec.structs.replace(silence, written=True)
+
+
 def silence_of(error: Exception) -> Silence:
     """The class of a network error: nothing is written before the connection stands, anything may be after that.
 
     aiohttp wraps everything up to the TLS handshake in connector errors and its own connection timeout.
     """
     match error:
+        case _TooLateError():
+            return Silence(cause=TOO_LATE, written=False)
         case aiohttp.ConnectionTimeoutError():
             return Silence(cause="connect_timeout", written=False)
         case aiohttp.ClientConnectorDNSError():

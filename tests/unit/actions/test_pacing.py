@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actions.breaker import WINDOW, Breaker
 from actions.gate import RATE_LIMITED, UNAVAILABLE, Gate
-from actions.heard import Answer, Silence
+from actions.heard import TOO_LATE, Answer, Silence
 from actions.pacing import Concurrency, concurrency_of, pace_of
 from actions.pause import GivenUpError, Pauses
 from cordboard.clock import system_clock
@@ -177,6 +177,7 @@ def test_an_open_circuit_lets_one_through_each_second() -> None:
     assert probing.ask(6300)[1] == 7200
     assert after(probing, SILENT).is_open
     assert after(probing, GOOD) == Breaker()
+    assert after(Breaker(), *[Silence(cause=TOO_LATE, written=False)] * WINDOW) == Breaker()
 
 
 async def test_an_open_circuit_refuses_what_cannot_wait() -> None:

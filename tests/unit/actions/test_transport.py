@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from unittest.mock import patch
 
 import aiohttp
 import pytest
@@ -10,8 +11,8 @@ from twilio.rest import Client
 
 from action_bench import config_for
 from actions.account import TwilioAccount
-from actions.heard import Answer, RequestFailedError, Silence
-from actions.transport import Timeouts, Transport, asked, silence_of
+from actions.heard import TOO_LATE, Answer, RequestFailedError, Silence
+from actions.transport import Timeouts, Transport, asked, beginning_within, silence_of
 from fake_twilio import ACCOUNT, CALL_1, TOKEN, FakeTwilio, Reply, call, call_path, participant, participant_path
 from free_ports import free_ports
 
@@ -119,6 +120,47 @@ async def test_a_connection_that_breaks_after_the_write_is_doubtful(twilio: Fake
     """The request arrived and no answer came."""
     twilio.on("POST", HANG_UP, Reply(0))
     assert await heard_of(twilio.url) == Silence(cause="reset", written=True)
+    assert len(twilio.requests) == 1
+
+
+async def test_a_request_whose_time_is_over_is_not_written(twilio: FakeTwilio) -> None:
+    """The deadline is looked at again right before the write."""
+    config = config_for(twilio.url)
+    async with TwilioAccount(config.accounts[0], config) as account:
+        with beginning_within(-0.001), pytest.raises(RequestFailedError) as failed:
+            await hang_up(account)
+    assert failed.value.heard == Silence(cause=TOO_LATE, written=False)
+    assert twilio.requests == []
+
+
+async def test_a_connection_is_not_waited_for_beyond_the_deadline() -> None:
+    """Getting one is part of the time: with none, nothing was written, however patient the client is else."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.settimeout(0)
+            filler.connect_ex(full.getsockname())
+        transport = Transport(f"http://127.0.0.1:{full.getsockname()[1]}", Timeouts(total_s=600, connect_s=600), 1)
+        with beginning_within(0.2), pytest.raises(RequestFailedError) as failed:
+            await transport.request("POST", "https://api.twilio.com/x")
+        await transport.session.close()
+        for filler in fillers:
+            filler.close()
+    assert failed.value.heard == Silence(cause="connect_timeout", written=False)
+
+
+async def test_what_is_half_done_is_in_doubt(twilio: FakeTwilio) -> None:
+    """An action of two requests whose second one came too late, or nowhere: the first one has arrived."""
+    twilio.on("POST", HANG_UP, Reply(200, call(CALL_1)))
+    config = config_for(twilio.url)
+    async with TwilioAccount(config.accounts[0], config) as account:
+        loop = asyncio.get_running_loop()
+        later = loop.time() + 11
+        with beginning_within(10.0):
+            await hang_up(account)
+            with patch.object(loop, "time", lambda: later), pytest.raises(RequestFailedError) as failed:
+                await hang_up(account)
+    assert failed.value.heard == Silence(cause=TOO_LATE, written=True)
     assert len(twilio.requests) == 1
 
 
