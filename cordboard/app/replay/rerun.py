@@ -10,13 +10,13 @@ import msgspec
 
 from cordboard.app.replay.recorded import Letter, Recorded, Said, said
 from cordboard.log.port import Entry, Record
+from cordboard.stop_rule import StopPolicy, StopRule
 from engine.applier import Applier
 from engine.batch import Batch, StateEnvelope
 from engine.calls import Calls
 from engine.core.config import CoreConfig
 from engine.core.effects import Step
 from engine.core.step import Switchboard
-from engine.dead_letters import StopPolicy, StopRule
 from engine.limits import EngineLimits
 from engine.parking import Parking
 from schemas.codec import decode_inbox
