@@ -1,7 +1,6 @@
 """The policy file: TOML into `schemas.policy.Policies` (contracts.md section 6), every key and value checked.
 
-What a policy means is the engine's business. A value that contracts.md allows and that the engine does not honour yet
-is refused with those words: `AVAILABLE` is what it honours, and grows with it.
+What a policy means is the engine's business. Here stands what can be written, and which keys contradict one another.
 """
 
 import re
@@ -13,35 +12,9 @@ import msgspec
 
 from cordboard.accounts_file import read_toml
 from cordboard.errors import SettingsError
-from schemas.policy import DEFAULT_POLICY, Policies, Policy, SupervisionRights
+from schemas.policy import DEFAULT_POLICY, Conversation, Policies, Policy, SupervisionRights
 from schemas.prompts import checked_url
 from schemas.targets import TARGET_PATTERN
-
-ANY = frozenset({"*"})
-AVAILABLE: dict[str, frozenset[str]] = {
-    "route": frozenset({"wait", "phone", "sip", "client", "app", "queue"}),
-    "max_wait_s": ANY,
-    "max_wait": frozenset({"announce_end", "voicemail", "phone", "sip", "client", "app", "queue"}),
-    "wait_audio": ANY,
-    "hold_audio": ANY,
-    "whisper": ANY,
-    "ring_timeout_s": ANY,
-    "hold_reminder_s": ANY,
-    "hold_max_s": ANY,
-    "hold_max": ANY,
-    "orphan": ANY,
-    "orphan_grace_s": ANY,
-    "consult_limit_s": ANY,
-    "consult_limit": ANY,
-    "abandoned_consult_s": ANY,
-    "customer_left": ANY,
-    "wrap_up_s": ANY,
-    "machine": frozenset({"off", "hang_up"}),
-    "recording": ANY,
-    "max_pause_s": ANY,
-    "supervision": ANY,
-}
-"""What the engine honours: key to the kinds of value. A key that is not here must keep its default."""
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 _TARGET = re.compile(TARGET_PATTERN)
@@ -50,85 +23,78 @@ _DAY_S = 86_400
 MOST_SAID = 1_000
 
 
-class Read(msgspec.Struct, frozen=True):
-    """A value as the policy holds it, and the kinds of value that it uses."""
-
-    value: Any
-    kinds: frozenset[str]
-
-
 class _Rule(msgspec.Struct, frozen=True):
+    """`read` gives a value as the policy holds it; it raises `ValueError`, with words or without, for what is none."""
+
     allowed: str
-    read: Callable[[object], Read | None]
-    """None for a value that is not allowed."""
+    read: Callable[[object], Any]
 
 
 def _seconds(low: int, high: int = _DAY_S) -> _Rule:
-    def read(value: object) -> Read | None:
-        ok = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        return Read(value, frozenset({"seconds"})) if ok else None
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError
+        return value
 
     return _Rule(f"whole seconds, {low} to {high}", read)
 
 
 def _word(*words: str) -> _Rule:
-    def read(value: object) -> Read | None:
-        return Read(value, frozenset({str(value)})) if value in words else None
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
 
     return _Rule(" or ".join(f'"{word}"' for word in words), read)
 
 
-def _kind_of_target(text: object) -> str | None:
-    if not isinstance(text, str):
-        return None
-    if _CONVERSATION.fullmatch(text):
+def _kind_of_target(text: object) -> str:
+    if isinstance(text, str) and _CONVERSATION.fullmatch(text):
         return "conversation"
-    return text.partition(":")[0] if _TARGET.fullmatch(text) else None
+    if isinstance(text, str) and _TARGET.fullmatch(text):
+        return text.partition(":")[0]
+    raise ValueError
 
 
-def _read_route(value: object) -> Read | None:
+def _read_route(value: object) -> tuple[str, ...]:
     if value == "wait":
-        return Read(("wait",), frozenset({"wait"}))
+        return ("wait",)
     targets = value if isinstance(value, list) else [value]
-    kinds = [_kind_of_target(target) for target in targets]
-    alone = {"queue", "app", "conversation"}.intersection(filter(None, kinds))
-    if not kinds or None in kinds or (alone and len(kinds) > 1):
-        return None
-    return Read(tuple(targets), frozenset(filter(None, kinds)))
+    kinds = {_kind_of_target(target) for target in targets}
+    if not kinds or (kinds & {"queue", "app", "conversation"} and len(targets) > 1):
+        raise ValueError
+    return tuple(targets)
 
 
-def _read_max_wait(value: object) -> Read | None:
-    if value in {"voicemail", "announce_end"}:
-        return Read(value, frozenset({str(value)}))
-    kind = _kind_of_target(value)
-    return Read(value, frozenset({kind})) if kind not in {None, "conversation"} else None
+def _read_max_wait(value: object) -> str:
+    if value not in {"voicemail", "announce_end"} and _kind_of_target(value) == "conversation":
+        raise ValueError
+    return str(value)
 
 
-def _read_orphan(value: object) -> Read | None:
+def _read_orphan(value: object) -> tuple[str, ...]:
     allowed = {"recall", "requeue", "voicemail", "announce_end"}
     if not isinstance(value, list) or not value or not all(isinstance(word, str) and word in allowed for word in value):
-        return None
-    return Read(tuple(value), frozenset(value))
+        raise ValueError
+    return tuple(value)
 
 
-def _read_audio(value: object) -> Read | None:
+def _read_audio(value: object) -> str:
     if isinstance(value, str):
-        try:
-            return Read(checked_url(value, "audio"), frozenset({"url"}))
-        except ValueError:
-            return None
+        return checked_url(value, "audio")
     if not isinstance(value, dict) or set(value) != {"say"}:
-        return None
+        raise ValueError
     text = value["say"]
-    said = isinstance(text, str) and 0 < len(text) <= MOST_SAID and not text.startswith(("http://", "https://"))
-    return Read(value["say"], frozenset({"say"})) if said else None
+    if not isinstance(text, str) or not 0 < len(text) <= MOST_SAID or text.startswith(("http://", "https://")):
+        raise ValueError
+    return text
 
 
-def _read_supervision(value: object) -> Read | None:
-    try:
-        return Read(msgspec.convert(value, SupervisionRights), frozenset({"rights"}))
-    except msgspec.ValidationError:
-        return None
+def _table_of(kind: type[msgspec.Struct]) -> Callable[[object], msgspec.Struct]:
+    def read(value: object) -> msgspec.Struct:
+        return msgspec.convert(value, kind)
+
+    return read
 
 
 _AUDIO = _Rule('an http(s) URL, or { say = "…" }', _read_audio)
@@ -150,10 +116,17 @@ RULES: dict[str, _Rule] = {
     "abandoned_consult_s": _seconds(0),
     "customer_left": _word("end", "keep_agents"),
     "wrap_up_s": _seconds(0),
+    "unanswered": _word("end", "announce"),
     "machine": _word("off", "hang_up", "voicemail_message"),
+    "machine_message": _AUDIO,
     "recording": _word("off", "from_connected", "from_start"),
     "max_pause_s": _seconds(1),
-    "supervision": _Rule("{ monitor = […], coach = […], barge = […], follow = true or false }", _read_supervision),
+    "supervision": _Rule(
+        "{ monitor = […], coach = […], barge = […], follow = true or false }", _table_of(SupervisionRights)
+    ),
+    "conversation": _Rule(
+        "{ " + ", ".join(f"{name} = …" for name in Conversation.__struct_fields__) + " }", _table_of(Conversation)
+    ),
 }
 
 
@@ -183,34 +156,39 @@ def _policy(where: str, table: object, base: Policy, problems: list[str]) -> Pol
         return base
     values: dict[str, Any] = {}
     for key, given in table.items():
-        found = _read_key(where, key, given)
-        if isinstance(found, str):
-            problems.append(found)
-        else:
-            values[key] = found.value
+        try:
+            values[key] = _read_key(key, given)
+        except ValueError as error:
+            problems.append(f"{where} {key} = {_shown(given)}{error}")
     policy = msgspec.structs.replace(base, **values)
     problems += [f"{where} {text}" for text in _contradictions(policy, frozenset(values))]
     return policy
 
 
-def _read_key(where: str, key: str, given: object) -> Read | str:
+def _read_key(key: str, given: object) -> Any:  # noqa: ANN401 - the type of the field
+    """The value as the policy holds it. Raises `ValueError` with what is to be said behind the key and the value."""
     rule = RULES.get(key)
     if rule is None:
-        return f"{where} {key} = {_shown(given)} is unknown: allowed are {', '.join(RULES)}"
-    found = rule.read(given)
-    if found is None:
-        return f"{where} {key} = {_shown(given)}: allowed is {rule.allowed}"
-    if found.value == getattr(DEFAULT_POLICY, key):
-        return found
-    available = AVAILABLE.get(key, frozenset())
-    if available is ANY or found.kinds <= available:
-        return found
-    offered = ", ".join(sorted(available)) or f"the default, {_shown(getattr(DEFAULT_POLICY, key))}"
-    return f"{where} {key} = {_shown(given)} is not available in this version: available is {offered}"
+        message = f" is unknown: allowed are {', '.join(RULES)}"
+        raise ValueError(message)
+    try:
+        return rule.read(given)
+    except ValueError as error:
+        why = f" ({error})" if isinstance(error, msgspec.ValidationError) else ""
+        message = f": allowed is {rule.allowed}{why}"
+        raise ValueError(message) from error
 
 
 def _contradictions(policy: Policy, named: frozenset[str]) -> Iterator[str]:
-    for action, limit in (("hold_max", "hold_max_s"), ("consult_limit", "consult_limit_s")):
+    """What cannot be together, as far as this table names it: what is inherited may be meant for another number."""
+    yield from _limits(policy, named)
+    yield from _orphans(policy, named)
+    yield from _machines(policy, named)
+    yield from _conversations(policy, named)
+
+
+def _limits(policy: Policy, named: frozenset[str]) -> Iterator[str]:
+    for action, limit in (("hold_max", "hold_max_s"), ("consult_limit", "consult_limit_s"), ("max_wait", "max_wait_s")):
         chosen = getattr(policy, action) != getattr(DEFAULT_POLICY, action)
         if action in named and chosen and not getattr(policy, limit):
             yield f"{action} = {_shown(getattr(policy, action))} never happens: {limit} is 0; allowed is 1 or more"
@@ -219,10 +197,54 @@ def _contradictions(policy: Policy, named: frozenset[str]) -> Iterator[str]:
             f"hold_reminder_s = {policy.hold_reminder_s} never happens: hold_max_s is {policy.hold_max_s}; "
             f"allowed is less than that"
         )
+
+
+def _orphans(policy: Policy, named: frozenset[str]) -> Iterator[str]:
     if "orphan" in named and "announce_end" in policy.orphan[:-1]:
         yield f'orphan = {_shown(list(policy.orphan))}: nothing comes after "announce_end"; allowed is to put it last'
+    if "orphan" in named and "voicemail" in policy.orphan and policy.orphan[-1] not in {"voicemail", "announce_end"}:
+        yield f'orphan = {_shown(list(policy.orphan))}: nothing comes after "voicemail"; allowed is to put it last'
     if "orphan" in named and len(set(policy.orphan)) < len(policy.orphan):
         yield f"orphan = {_shown(list(policy.orphan))} names one twice; allowed is each of them once"
+
+
+def _machines(policy: Policy, named: frozenset[str]) -> Iterator[str]:
+    if "machine_message" in named and policy.machine != "voicemail_message":
+        yield (
+            f"machine_message = {_shown(policy.machine_message)} is never heard: machine is {_shown(policy.machine)}; "
+            'allowed is with machine = "voicemail_message"'
+        )
+
+
+def _conversations(policy: Policy, named: frozenset[str]) -> Iterator[str]:
+    item = policy.conversation
+    if policy.service_sid is None:
+        if "conversation" in named and "route" in named:
+            yield (
+                f"conversation is never used: route is {_shown(list(policy.route))}; "
+                'allowed is with route = "conversation:IS…"'
+            )
+        return
+    if policy.recording != "off" and named & {"route", "recording"}:
+        yield (
+            f"recording = {_shown(policy.recording)} never happens: a conversation has no room; allowed is "
+            '"off", and conversation = { record = "record-from-answer-dual" }'
+        )
+    if "conversation" not in named:
+        return
+    if not item.recorded and (item.trim != "do-not-trim" or item.recording_events != Conversation().recording_events):
+        yield (
+            f"conversation: trim and recording_events never matter: record is {_shown(item.record)}; "
+            'allowed is with record = "record-from-answer" or another'
+        )
+    if (
+        not item.inbound_autocreation
+        and item.routing_assignment_timeout_s != Conversation().routing_assignment_timeout_s
+    ):
+        yield (
+            "conversation: routing_assignment_timeout_s never happens: inbound_autocreation is false; "
+            "allowed is to leave it out"
+        )
 
 
 def _shown(value: object) -> str:

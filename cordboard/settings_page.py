@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from cordboard.policies import ANY, AVAILABLE, RULES
+from cordboard.policies import RULES
 from cordboard.settings import Settings, env_name, expected_of
 from schemas.policy import DEFAULT_POLICY
 
+_NONE = {"whisper": "none", "machine_message": "a request to call back"}
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 _HEAD = """# Settings
@@ -50,7 +51,7 @@ _POLICY = """## Policy file
 
 `CORDBOARD_POLICY_FILE` names a TOML file: `[defaults]`, and `["+15550100"]` tables that override it for one number.
 Unknown keys and contradictions stop the start. A running call keeps the policy it began with; an outbound call takes
-that of its `from` number. Values that this version does not honour yet are refused, and the message says so.
+that of its `from` number. [policy.md](policy.md) explains each key.
 
 ```toml
 [defaults]
@@ -63,8 +64,8 @@ ring_timeout_s = 15
 orphan = ["recall", "announce_end"]
 ```
 
-| key | default | allowed | in this version |
-|---|---|---|---|
+| key | default | allowed |
+|---|---|---|
 """
 
 
@@ -87,16 +88,16 @@ def _plain(default: object) -> str:
 
 
 def _policy(key: str) -> str:
-    available = AVAILABLE.get(key)
-    words = "the default only" if available is None else "all" if available is ANY else ", ".join(sorted(available))
     default = getattr(DEFAULT_POLICY, key)
-    shown = "Twilio's own" if default is None else f"`{_toml(key, default)}`"
-    return f"| `{key}` | {shown} | {RULES[key].allowed.replace('|', chr(92) + '|')} | {words} |"
+    shown = _NONE.get(key, "Twilio's own") if default is None else f"`{_toml(key, default)}`"
+    return f"| `{key}` | {shown} | {RULES[key].allowed.replace('|', chr(92) + '|')} |"
 
 
 def _toml(key: str, default: object) -> str:
     if key == "route":
         return '"wait"'
+    if key == "conversation":
+        return "{}"
     if key == "supervision":
         return '{ monitor = ["*"], coach = ["*"], barge = ["*"], follow = false }'
     if isinstance(default, tuple):

@@ -13,12 +13,13 @@ from engine.core.machines import (
     CALL_MACHINE,
     LEG_MACHINE,
     RECORDING_MACHINE,
+    SESSION_MACHINE,
     SUPERVISION_MACHINE,
     TASK_MACHINE,
     TRANSFER_MACHINE,
 )
 from engine.core.table import Row
-from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.tables import calls, legs, recordings, sessions, supervisions, tasks, transfers
 
 FOLDER = Path("docs/machines")
 MACHINES: dict[str, tuple[Machine, tuple[Row, ...], str]] = {
@@ -34,6 +35,11 @@ MACHINES: dict[str, tuple[Machine, tuple[Row, ...], str]] = {
         RECORDING_MACHINE,
         recordings.RECORDING_ROWS,
         "The recording of the customer's leg (state-machines.md section 7).",
+    ),
+    "session": (
+        SESSION_MACHINE,
+        sessions.SESSION_ROWS,
+        "A call that a Conversations service has taken (twilio-facts.md section 2.9).",
     ),
     "task": (TASK_MACHINE, tasks.TASK_ROWS, "One search for a worker through TaskRouter (twilio-facts.md section 5)."),
 }

@@ -6,6 +6,7 @@ No state is read and nothing is decided here; what a callback means is the engin
 import time
 from http import HTTPStatus
 
+import msgspec
 import structlog
 from aiohttp import web
 from multidict import istr
@@ -13,25 +14,31 @@ from multidict import istr
 from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.logs import masked
-from ingress import twiml
+from ingress import conversations, twiml
 from ingress.config import IngressConfig
 from ingress.reading import Incoming, RefusedError, read_request
 from ingress.recorder import NotDurableError, Recorder
 from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
-from schemas.ids import is_leg_id
+from schemas.ids import LegId
 from schemas.policy import Policy
 from schemas.prompts import Prompt
 from schemas.records import Webhook
 from schemas.routes import Route, callback_url
-from schemas.webhooks import Source
+from schemas.webhooks import ConversationEnded, Source, read_form
 
-ENTERING = frozenset({Route.TWIML, Route.JOIN})
+ENTERING = frozenset({Route.TWIML, Route.JOIN, Route.CONVERSATION_ACTION})
 """TwiML routes that leave a record."""
 
 TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION, Route.VOICEMAIL}
-_OUR_QUERY = ("call", "leg", "a", "say", "play", "audio", "left")
+_TOLD_ONCE = (
+    "Result", "WorkerInitiated", "DialCallStatus", "DialCallSid", "DialCallDuration", "RecordingSid",
+    "RecordingDuration",
+)  # fmt: skip
+"""What Twilio says to an action, and not again to the document that asks for itself once more: it goes along."""
+_OUR_QUERY = frozenset({"call", "leg", "a", "say", "play", "audio", "left"})
+_TOLD = {Source.VOICEMAIL: "ingress.message_left", Source.CONVERSATION_ACTION: "ingress.conversation_ended"}
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
 SIGNATURE = istr(SIGNATURE_HEADER)
@@ -162,41 +169,61 @@ class Ingress:
         """
         try:
             try:
-                webhook = read_webhook(SOURCES[route], incoming.query, incoming.fields, self.clock())
-                document = self._entrance(incoming, webhook)
+                webhook = read_webhook(SOURCES[route], incoming.query, _carried_back(incoming), self.clock())
+                answered, document = self._entrance(incoming, webhook)
             except UnplaceableError as unplaceable:
                 await self._set_aside(incoming, unplaceable)
                 return _xml(twiml.hang_up())
-            await self._record(webhook, may_wait=webhook.source is not Source.VOICE)
+            begins = webhook.source is Source.VOICE
+            await self._record(msgspec.structs.replace(webhook, answered=answered), may_wait=not begins)
         except NotDurableError:
             metrics.WEBHOOKS_REFUSED.labels("asked_to_hold").inc()
             self._say.warning("ingress.asked_to_hold", route=route.value)
-            return _xml(twiml.please_hold(self._self_url(incoming, route)))
+            return _xml(twiml.please_hold(self._self_url(incoming, route, **_carried(incoming))))
         self._say.info(
-            "ingress.leg_entered",
+            _TOLD.get(webhook.source, "ingress.leg_entered"),
             call_id=webhook.call_id,
             leg=webhook.leg,
             source=webhook.source.value,
+            answered=answered,
             sender=masked(incoming.fields.get("From")),
             to=masked(incoming.fields.get("To")),
         )
         return _xml(document)
 
-    def _entrance(self, incoming: Incoming, webhook: Webhook) -> bytes:
-        """The document that lets a leg into its room. Raises `UnplaceableError`."""
-        fields, query = incoming.fields, incoming.query
-        if webhook.source is Source.VOICE:
-            leg = twiml.first_leg(fields.get("From", ""))
-            return twiml.into_room(self._config.public_url, webhook.call_id, leg, self._policy(fields))
-        if webhook.source is Source.VOICEMAIL:
-            return twiml.hang_up()
-        if webhook.leg is None or not is_leg_id(webhook.leg):
-            raise UnplaceableError("no_leg", "a leg that we dialled brings `leg` in its query")
+    def _entrance(self, incoming: Incoming, webhook: Webhook) -> tuple[str | None, bytes]:
+        """The document for a leg, and the word for it where it is not the room. Raises `UnplaceableError`."""
+        match webhook.source:
+            case Source.VOICE:
+                return self._first_entrance(incoming, webhook)
+            case Source.VOICEMAIL:
+                return None, twiml.hang_up()
+            case Source.CONVERSATION_ACTION:
+                return self._after_conversation(incoming, webhook)
+        leg = _leg_of(webhook)
         try:
-            whisper = twiml.prompt_of(query)
+            whisper = twiml.prompt_of(incoming.query)
         except ValueError as error:
             raise UnplaceableError("bad_prompt", str(error)) from error
-        return twiml.into_room(self._config.public_url, webhook.call_id, webhook.leg, self._policy(fields), whisper)
+        policy = self._policy(incoming.fields)
+        return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper)
+
+    def _first_entrance(self, incoming: Incoming, webhook: Webhook) -> tuple[str | None, bytes]:
+        """A call that begins: into its room, or to the Conversations service that the policy names."""
+        policy = self._policy(incoming.fields)
+        leg = twiml.first_leg(incoming.fields.get("From", ""))
+        where = self._config.public_url, webhook.call_id, leg, policy
+        if policy.service_sid is None:
+            return None, twiml.into_room(*where)
+        return conversations.CONVERSATION, conversations.into_conversation(*where)
+
+    def _after_conversation(self, incoming: Incoming, webhook: Webhook) -> tuple[str, bytes]:
+        form = read_form(webhook.source, webhook.params)
+        assert isinstance(form, ConversationEnded)  # noqa: S101 - the form of this source
+        policy = self._policy(incoming.fields)
+        return conversations.after(
+            self._config.public_url, webhook.call_id, _leg_of(webhook), form, incoming.query, policy
+        )
 
     def _document(self, incoming: Incoming, route: Route) -> bytes:
         """The TwiML of the routes that leave no record."""
@@ -223,12 +250,16 @@ class Ingress:
             return None
 
     def _policy(self, fields: dict[str, str]) -> Policy:
-        """The policy of our number: the called one, or the calling one of a leg that we dialled."""
-        ours = "From" if fields.get("Direction", "").startswith("outbound") else "To"
-        return self._config.policies.of(fields.get(ours, ""))
+        """The policy of our number: the called one, the calling one of a leg that we dialled, a browser's account's."""
+        if fields.get("Direction", "").startswith("outbound"):
+            return self._config.policies.of(fields.get("From", ""))
+        if twiml.first_leg(fields.get("From", "")) == twiml.BROWSER_LEG:
+            account = self._config.accounts.get(fields.get("AccountSid", ""))
+            return self._config.policies.of(account.number if account is not None else "")
+        return self._config.policies.of(fields.get("To", ""))
 
     def _self_url(self, incoming: Incoming, route: Route, **more: str) -> str:
-        query = {name: incoming.query.get(name) for name in _OUR_QUERY}
+        query = {name: value for name, value in incoming.query.items() if _is_ours(name)}
         return callback_url(self._config.public_url, route, **{**query, **more})
 
     async def _record(self, webhook: Webhook, *, may_wait: bool = True) -> None:
@@ -247,6 +278,27 @@ class Ingress:
             await self._set_aside(incoming, why)
         except NotDurableError as error:
             raise RefusedError(503, "log_unavailable") from error
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OUR_QUERY or name.startswith(conversations.LED_TO)
+
+
+def _leg_of(webhook: Webhook) -> LegId:
+    if webhook.leg is None:
+        raise UnplaceableError("no_leg", "a leg of ours brings `leg` in its query")
+    return webhook.leg
+
+
+def _carried(incoming: Incoming) -> dict[str, str]:
+    fields = _carried_back(incoming)
+    return {name: fields[name] for name in _TOLD_ONCE if name in fields}
+
+
+def _carried_back(incoming: Incoming) -> dict[str, str]:
+    """Twilio's fields, and those of the first request where this one comes from a document that held the line."""
+    held = {name: incoming.query[name] for name in _TOLD_ONCE if name in incoming.query}
+    return {**held, **incoming.fields} if held else incoming.fields
 
 
 def _require_signature(request: web.BaseRequest) -> None:

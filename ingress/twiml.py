@@ -59,7 +59,7 @@ def into_room(public_url: str, call_id: CallId, leg: LegId, policy: Policy, whis
         statusCallbackEvent=" ".join(CONFERENCE_EVENTS),
     )
     conference.text = room_of(call_id)
-    return _document(response)
+    return document(response)
 
 
 def waiting(audio: str | None, self_url: str) -> bytes:
@@ -74,7 +74,7 @@ def waiting(audio: str | None, self_url: str) -> bytes:
         ET.SubElement(response, "Say").text = _clean(audio)
         ET.SubElement(response, "Pause", length="10")
         ET.SubElement(response, "Redirect", method="POST").text = self_url
-    return _document(response)
+    return document(response)
 
 
 def prompt_once(prompt: Prompt | None) -> bytes:
@@ -82,7 +82,15 @@ def prompt_once(prompt: Prompt | None) -> bytes:
     response = ET.Element("Response")
     if prompt is not None:
         _prompt(response, prompt)
-    return _document(response)
+    return document(response)
+
+
+def last_words(prompt: Prompt) -> bytes:
+    """A text or an audio file, and the end of this leg."""
+    response = ET.Element("Response")
+    _prompt(response, prompt)
+    ET.SubElement(response, "Hangup")
+    return document(response)
 
 
 def voicemail(left_url: str, prompt: Prompt | None) -> bytes:
@@ -95,14 +103,14 @@ def voicemail(left_url: str, prompt: Prompt | None) -> bytes:
         _prompt(response, prompt)
     ET.SubElement(response, "Record", action=left_url, method="POST", maxLength=str(VOICEMAIL_MAX_S), playBeep="true")
     ET.SubElement(response, "Hangup")
-    return _document(response)
+    return document(response)
 
 
 def hang_up() -> bytes:
     """End of this leg: whoever comes out of the room, or can be placed nowhere."""
     response = ET.Element("Response")
     ET.SubElement(response, "Hangup")
-    return _document(response)
+    return document(response)
 
 
 def please_hold(self_url: str) -> bytes:
@@ -110,7 +118,7 @@ def please_hold(self_url: str) -> bytes:
     response = ET.Element("Response")
     ET.SubElement(response, "Pause", length=str(PLEASE_HOLD_S))
     ET.SubElement(response, "Redirect", method="POST").text = self_url
-    return _document(response)
+    return document(response)
 
 
 def prompt_of(query: Mapping[str, str]) -> Prompt | None:
@@ -128,6 +136,7 @@ def _clean(text: str) -> str:
     return _FORBIDDEN.sub("", text)
 
 
-def _document(response: ET.Element) -> bytes:
+def document(response: ET.Element) -> bytes:
+    """An element as the bytes that Twilio is given."""
     text: str = ET.tostring(response, encoding="unicode")
     return _DECLARATION + text.encode()

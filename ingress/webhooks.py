@@ -22,6 +22,8 @@ SOURCES: dict[Route, Source] = {
     Route.CONFERENCE: Source.CONFERENCE,
     Route.AMD: Source.AMD,
     Route.RECORDING: Source.RECORDING,
+    Route.CONVERSATION_ACTION: Source.CONVERSATION_ACTION,
+    Route.CONVERSATION_STATUS: Source.CONVERSATION_STATUS,
     Route.VOICEMAIL: Source.VOICEMAIL,
     Route.ASSIGNMENT: Source.ASSIGNMENT,
     Route.TASK_EVENTS: Source.TASK,

@@ -115,6 +115,26 @@ class VoicemailEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     recording_sid: str | None = None
 
 
+class ConversationEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
+    """`conversation.…`: the session of a Conversations service moved to the state that the event is named after.
+
+    `leg` is the one that the service dialled. `result` is Twilio's word for the end, `reason` ours for a failure,
+    `outcome` what the caller is led to: `voicemail`, `announce_end`, `wait`, `announce`, `hang_up`. `duration_s` is
+    the talk's.
+    """
+
+    service_sid: str
+    from_: str | None = field(default=None, name="from")
+    to: str | None = None
+    reason: str | None = None
+    leg: str | None = None
+    conversation_sid: str | None = None
+    worker_initiated: bool = False
+    result: str | None = None
+    outcome: str | None = None
+    duration_s: float | None = None
+
+
 class ActionEvent(_Data, frozen=True, omit_defaults=True, kw_only=True):
     """`action.…`: something asked of Twilio did not go as asked."""
 
@@ -138,7 +158,7 @@ class FactIgnored(_Data, frozen=True, omit_defaults=True, kw_only=True):
 
 EventData = (
     CallEvent | LegEvent | TransferEvent | HoldEvent | SupervisionEvent | RecordingEvent | VoicemailEvent
-    | TaskRouterEvent | ActionEvent | FactIgnored
+    | TaskRouterEvent | ConversationEvent | ActionEvent | FactIgnored
 )  # fmt: skip
 
 CALL_EVENTS = (
@@ -168,6 +188,10 @@ RECORDING_EVENTS = (
 TASK_EVENTS = (
     "task.creating", "task.pending", "task.reserved", "task.assigned", "task.completed", "task.canceled", "task.failed",
 )  # fmt: skip
+CONVERSATION_EVENTS = (
+    "conversation.connecting", "conversation.dialing", "conversation.ringing", "conversation.talking",
+    "conversation.closing", "conversation.succeeded", "conversation.failed", "conversation.abandoned",
+)  # fmt: skip
 VOICEMAIL_EVENTS = ("voicemail.recorded", "voicemail.empty")
 ACTION_EVENTS = ("action.failed", "action.expired", "action.unknown")
 
@@ -179,6 +203,7 @@ EVENTS: dict[str, type[EventData]] = {
     **dict.fromkeys(SUPERVISION_EVENTS, SupervisionEvent),
     **dict.fromkeys(RECORDING_EVENTS, RecordingEvent),
     **dict.fromkeys(TASK_EVENTS, TaskRouterEvent),
+    **dict.fromkeys(CONVERSATION_EVENTS, ConversationEvent),
     **dict.fromkeys(VOICEMAIL_EVENTS, VoicemailEvent),
     **dict.fromkeys(ACTION_EVENTS, ActionEvent),
     "fact.ignored": FactIgnored,

@@ -43,6 +43,31 @@ class Prompt(msgspec.Struct, frozen=True, omit_defaults=True):
             checked_url(self.play, "play")
 
 
+GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
+LEAVE_A_MESSAGE = Prompt(
+    say="We are sorry, nobody can take your call at the moment. Please leave a message after the tone."
+)
+CALL_US_BACK = Prompt(say="Hello. We tried to reach you. Please call us back when it suits you. Goodbye.")
+"""What we say where the policy has no words of its own."""
+
+UNANSWERED = {
+    "busy": Prompt(say="The line is busy."),
+    "no_answer": Prompt(say="Nobody has answered the call."),
+    "rejected": Prompt(say="The call was declined."),
+    "cancelled": Prompt(say="The call was cancelled."),
+    "machine": Prompt(say="An answering machine has taken the call."),
+    "failed": Prompt(say="The call could not be connected."),
+}
+"""What an agent hears of a customer who could not be reached, by the reason."""
+
+
+def prompt_of(text: str | None) -> Prompt | None:
+    """A policy's audio: a URL is played, any other text is said."""
+    if text is None:
+        return None
+    return Prompt(play=text) if text.startswith(("http://", "https://")) else Prompt(say=text)
+
+
 def checked_url(url: str, name: str) -> str:
     """`url` if it is an http(s) URL. Raises `ValueError` that names the field."""
     if _URL.fullmatch(url) is None:

@@ -16,7 +16,11 @@ class InboxRecord(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=T
 
 
 class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=False):
-    """A verified callback. `params`: the whole form as a JSON object of text; `leg` and `action` come from our URL."""
+    """A verified callback. `params`: the whole form as a JSON object of text; `leg` and `action` come from our URL.
+
+    `answered` is the TwiML that we gave, where the call could have been led elsewhere: `conversation` for a call that
+    begins, what its policy had for the caller when a conversation has ended.
+    """
 
     source: Source
     params: msgspec.Raw
@@ -24,6 +28,7 @@ class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=Fa
     action: str | None = None
     trace: str | None = None
     parked: bool = False
+    answered: str | None = None
 
 
 class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=False):

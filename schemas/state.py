@@ -96,6 +96,24 @@ class RecordingState(StrEnum):
     ABSENT = "absent"
 
 
+class SessionState(StrEnum):
+    """Where a `<Connect><Conversation>` is (twilio-facts.md 2.9). `closing`: the dialled leg is over."""
+
+    CONNECTING = "connecting"
+    DIALING = "dialing"
+    RINGING = "ringing"
+    TALKING = "talking"
+    CLOSING = "closing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+LIVE_SESSION_STATES = frozenset(
+    {SessionState.CONNECTING, SessionState.DIALING, SessionState.RINGING, SessionState.TALKING, SessionState.CLOSING}
+)
+
+
 class Role(StrEnum):
     """What a leg is in the call. The id keeps the role it was made for; the role may change."""
 
@@ -130,7 +148,7 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One Twilio call of the call.
 
     `heard` and `spoken` are the highest SequenceNumbers seen from the conference `conference_sid` and from the call
-    itself. `ours`: we asked for its departure. `reason` ends with it.
+    itself. `ours`: we asked for its departure. `reason` ends with it. `machine`: what becomes of an answering machine.
     """
 
     leg: str
@@ -151,6 +169,7 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ring_timeout_s: int = 20
     heard_at: int | None = None
     detail: str | None = None
+    machine: str = "off"
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -232,6 +251,29 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 NO_RECORDING = Recording(RecordingState.OFF)
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A call that the Conversations service `service_sid` has taken: no room, and nothing to steer but its end.
+
+    `waiting` is the leg that called, `leg` the one that the service dialled. `heard` is the highest SequenceNumber of
+    its status callbacks. `talked`: the dialled leg has answered. `result` is Twilio's word for the end, `reason` ours
+    for a failure, `outcome` what the waiting leg was led to then; `caller_gone`: it has hung up.
+    """
+
+    state: SessionState
+    service_sid: str
+    waiting: str
+    leg: str | None = None
+    conversation_sid: str | None = None
+    heard: int = 0
+    talked: bool = False
+    worker_initiated: bool = False
+    result: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    caller_gone: bool = False
+    duration_s: int | None = None
 
 
 class PendingAction(msgspec.Struct, frozen=True, gc=False):
@@ -329,6 +371,12 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     overflowed: bool = False
     reminders: int = 0
     quarantined: Quarantine | None = None
+    session: Session | None = None
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether a Conversations service has the call."""
+        return self.session is not None and self.session.state in LIVE_SESSION_STATES
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):

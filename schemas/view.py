@@ -61,6 +61,19 @@ class SupervisionView(msgspec.Struct, frozen=True):
     coach: str | None
 
 
+class ConversationView(msgspec.Struct, frozen=True):
+    """The session of a Conversations service. `leg` is the one that it dialled."""
+
+    state: str
+    service_sid: str
+    sid: str | None
+    leg: str | None
+    worker_initiated: bool
+    result: str | None
+    reason: str | None
+    outcome: str | None
+
+
 class RecordingView(msgspec.Struct, frozen=True):
     """The recording."""
 
@@ -109,6 +122,7 @@ class CallView(msgspec.Struct, frozen=True):
     transfer: TransferView | None
     supervisions: tuple[SupervisionView, ...]
     recording: RecordingView
+    conversation: ConversationView | None
     timers: tuple[TimerView, ...]
     pending_actions: tuple[PendingView, ...]
     quarantined: QuarantineView | None
@@ -162,6 +176,22 @@ def _quarantine(call: Call) -> QuarantineView | None:
     return None if found is None else QuarantineView(found.record, found.reason, rfc3339(found.at), found.records)
 
 
+def _conversation(call: Call) -> ConversationView | None:
+    session = call.session
+    if session is None:
+        return None
+    return ConversationView(
+        state=session.state.value,
+        service_sid=session.service_sid,
+        sid=session.conversation_sid,
+        leg=session.leg,
+        worker_initiated=session.worker_initiated,
+        result=session.result,
+        reason=session.reason,
+        outcome=session.outcome,
+    )
+
+
 def view_of(call: Call, attempts: Mapping[str, int] = NO_ATTEMPTS) -> CallView:
     """The public view of a call. `attempts` by action id; an action that is not in it has not been begun."""
     return CallView(
@@ -180,6 +210,7 @@ def view_of(call: Call, attempts: Mapping[str, int] = NO_ATTEMPTS) -> CallView:
             SupervisionView(item.supervisor, item.state.value, item.coach) for item in call.supervisions
         ),
         recording=RecordingView(state=call.recording.state.value, sid=call.recording.sid),
+        conversation=_conversation(call),
         timers=tuple(TimerView(name, rfc3339(due)) for name, due in sorted(call.timers.items())),
         pending_actions=tuple(
             PendingView(item.action.id, action_type(item.action), rfc3339(item.since), attempts.get(item.action.id, 0))

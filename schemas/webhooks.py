@@ -20,6 +20,8 @@ class Source(StrEnum):
     AMD = "amd"
     RECORDING = "recording"
     DIAL_ACTION = "dial_action"
+    CONVERSATION_ACTION = "conversation_action"
+    CONVERSATION_STATUS = "conversation_status"
     VOICEMAIL = "voicemail"
     ASSIGNMENT = "assignment"
     TASK = "task"
@@ -139,9 +141,58 @@ class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
     dial_call_status: str = ""
 
 
+class ConversationEnded(_Form, frozen=True, rename="pascal", gc=False):
+    """The `<Connect action>` request: how a `<Conversation>` ended. `call_status` is that of the leg that waited."""
+
+    call_sid: str
+    result: str
+    account_sid: str = ""
+    call_status: str = ""
+    worker_initiated: bool | None = None
+    dial_call_status: str = ""
+    dial_call_sid: str | None = None
+    dial_call_duration: int | None = None
+    recording_sid: str | None = None
+    recording_duration: int | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why nobody was connected; None where somebody was.
+
+        Twilio's own walk-through has the Result `no-answer`, its tables `dialed-call-incomplete` with the
+        DialCallStatus `no-answer`: both are taken (state-machines.md section 9). A Result that nobody has described
+        counts as `internal_error`.
+        """
+        if self.result == "session-success":
+            return None
+        if self.result in {"dialed-call-incomplete", "no-answer"}:
+            return _UNREACHED.get(self.dial_call_status or self.result, "failed")
+        reason = self.result.replace("-", "_")
+        return reason if reason in CONVERSATION_FAILURES else "internal_error"
+
+
+_UNREACHED = {"busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "cancelled"}
+CONVERSATION_FAILURES = frozenset(
+    {"failed_create_conversation", "no_other_participants", "invalid_conversation", "no_existing_conversation",
+     "internal_error"}
+)  # fmt: skip
+
+
+class ConversationProgress(_Form, frozen=True, rename="pascal", gc=False):
+    """A `<Conversation>` status callback. `sequence_number` counts from 1 per session; there is no `CallSid` in it."""
+
+    dial_call_sid: str
+    status: str
+    account_sid: str = ""
+    conversation_sid: str | None = None
+    worker_initiated: bool | None = None
+    sequence_number: int | None = None
+    timestamp: str | None = None
+
+
 Form = (
     VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded | VoicemailLeft
-    | Assignment | TaskEvent
+    | Assignment | TaskEvent | ConversationEnded | ConversationProgress
 )  # fmt: skip
 
 FORMS: dict[Source, type[Form]] = {
@@ -152,6 +203,8 @@ FORMS: dict[Source, type[Form]] = {
     Source.AMD: MachineDetection,
     Source.RECORDING: RecordingProgress,
     Source.DIAL_ACTION: DialEnded,
+    Source.CONVERSATION_ACTION: ConversationEnded,
+    Source.CONVERSATION_STATUS: ConversationProgress,
     Source.VOICEMAIL: VoicemailLeft,
     Source.ASSIGNMENT: Assignment,
     Source.TASK: TaskEvent,
@@ -175,8 +228,11 @@ def read_form(source: Source, params: bytes | msgspec.Raw) -> Form:
 def record_id(source: Source, form: Form) -> str:
     """What makes two deliveries the same callback: source, SIDs, event and sequence (twilio-facts.md 2.10)."""
     match form:
-        case VoiceRequest() | DialEnded() | VoicemailLeft():
+        case VoiceRequest() | DialEnded() | VoicemailLeft() | ConversationEnded():
             return f"{source.value}.{form.call_sid}"
+        case ConversationProgress():
+            order = _order(form.sequence_number, form.timestamp)
+            return f"conversation_status.{form.dial_call_sid}.{form.status}.{order}"
         case CallProgress():
             return f"status.{form.call_sid}.{form.call_status}.{_order(form.sequence_number, form.timestamp)}"
         case ConferenceEvent():

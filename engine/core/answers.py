@@ -9,7 +9,7 @@ from engine.core import awaited, consults, tasks
 from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables import transfers
-from engine.core.tables.commands import ALLOWED, NEVER
+from engine.core.tables.commands import NEVER, allowed_in
 from engine.core.turn import Turn
 from schemas.commands import TransferMode
 from schemas.ids import command_key, result_id
@@ -69,7 +69,7 @@ def _reply(
 def _allowed(call: Call) -> tuple[str, ...]:
     """What the state takes; of the words that steer a transfer, those that its mode has a use for."""
     useless = _USELESS.get(call.transfer.mode, ()) if call.transfer is not None else ()
-    return tuple(name for name in ALLOWED[call.state] if name not in useless)
+    return tuple(name for name in allowed_in(call) if name not in useless)
 
 
 def _result(command: Command | OpenCommand, answer: Answer, *, replayed: bool) -> Reply:

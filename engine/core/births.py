@@ -1,6 +1,6 @@
 """How a call begins: a caller's webhook, an agent's browser, or `call.dial`."""
 
-from engine.core import answers
+from engine.core import answers, sessions
 from engine.core.config import CoreConfig
 from engine.core.dialling import dial as dial_leg
 from engine.core.effects import Step
@@ -13,6 +13,8 @@ from schemas.state import DEFINITION, Call, CallState, Direction, Leg, LegState,
 from schemas.targets import target_of_address
 from schemas.webhooks import VoiceRequest
 
+IN_CONVERSATION = "conversation"
+"""What the ingress says that it has answered."""
 CLIENT_PREFIX = "client:"
 
 
@@ -32,7 +34,10 @@ def by_webhook(config: CoreConfig, record: Webhook, form: VoiceRequest) -> Turn:
         policy=config.policies.of(number),
         legs=(Leg(leg_id, role, LegState.RINGING, call_sid=form.call_sid, target=str(from_) if from_ else None),),
     )  # fmt: skip
-    return _created(Turn(call, record.at, record.id, config))
+    turn = _created(Turn(call, record.at, record.id, config))
+    if record.answered == IN_CONVERSATION:
+        sessions.begin(turn, leg_id)
+    return turn
 
 
 def by_command(config: CoreConfig, command: Command) -> Turn | Step:

@@ -4,11 +4,13 @@ from msgspec.structs import replace
 
 from engine.core import destinations, flags, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
-from engine.core.dialling import dial, prompt_of, role_of
+from engine.core.dialling import dial, role_of
 from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, Turn
 from schemas.actions import EndConference
 from schemas.commands import Disposition
+from schemas.policy import CONVERSATION_PREFIX
+from schemas.prompts import prompt_of
 from schemas.state import Direction, LegState, Role, TransferState
 
 ORPHAN = "orphan"
@@ -87,7 +89,7 @@ def begin_waiting(turn: Turn, leg_id: str) -> None:
 
 def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Ring the next target of the number's route, if there is one."""
-    route = [entry for entry in turn.call.policy.route if entry != "wait"]
+    route = [entry for entry in turn.call.policy.route if entry != "wait" and not entry.startswith(CONVERSATION_PREFIX)]
     position = turn.call.routed
     if position < len(route) and destinations.nobody_coming(turn):
         turn.set(routed=position + 1)

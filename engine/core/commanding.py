@@ -1,7 +1,7 @@
 """Commands: judged in one place, carried out by their verb."""
 
 from engine.core import answers
-from engine.core.tables.commands import ALLOWED
+from engine.core.tables.commands import allowed_in
 from engine.core.turn import Turn
 from engine.core.verbs.catalogue import VERBS
 from engine.core.verbs.transfer import active
@@ -28,11 +28,13 @@ def apply(turn: Turn, command: Command) -> None:
 
 def _allowed(turn: Turn, name: str) -> bool:
     ending = name == "call.end" and turn.call.state is CallState.ENDED
-    return ending or name in ALLOWED[turn.call.state]
+    return ending or name in allowed_in(turn.call)
 
 
 def _refusal(turn: Turn, name: str) -> tuple[str, str | None]:
-    """A second transfer is told which one is in its way."""
+    """A second transfer is told which one is in its way, anybody else who has the call."""
+    if turn.call.in_conversation:
+        return "in_conversation", "the Conversations service has the call; there is no room to steer"
     under_way = active(turn)
     if name == "call.transfer" and under_way is not None:
         return "transfer_in_progress", under_way.transfer

@@ -8,7 +8,7 @@ from engine.core import flags, tasks
 from engine.core.dialling import dial, role_of
 from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
 from schemas.actions import RedirectCall
-from schemas.prompts import Prompt
+from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, Prompt
 from schemas.state import Leg, LegState, Role
 
 WAIT = "max_wait"
@@ -16,10 +16,6 @@ END = "end"
 END_WITHIN_MS = 10_000
 SENT_OFF_WITHIN_MS = 30_000
 ANNOUNCE_END, VOICEMAIL, REQUEUE = "announce_end", "voicemail", "requeue"
-GOODBYE = Prompt(say="We are sorry, nobody can take your call at the moment. Please try again later. Goodbye.")
-LEAVE_A_MESSAGE = Prompt(
-    say="We are sorry, nobody can take your call at the moment. Please leave a message after the tone."
-)
 
 
 def send(turn: Turn, where: str) -> None:

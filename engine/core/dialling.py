@@ -61,13 +61,6 @@ def role_of(target_text: str) -> Role:
     return Role.AI if parse_target(target_text).kind is TargetKind.APP else Role.AGENT
 
 
-def prompt_of(text: str | None) -> Prompt | None:
-    """A policy's audio: a URL is played, any other text is said."""
-    if text is None:
-        return None
-    return Prompt(play=text) if text.startswith(("http://", "https://")) else Prompt(say=text)
-
-
 def leg_timer(leg_id: str) -> str:
     """The name of a leg's own timer: how long it may stay in its state."""
     return f"leg.{leg_id}"

@@ -7,7 +7,7 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import flags, machines, recording_facts, tasks
+from engine.core import flags, machines, recording_facts, session_facts, tasks
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.records import Webhook
@@ -16,6 +16,8 @@ from schemas.webhooks import (
     Assignment,
     CallProgress,
     ConferenceEvent,
+    ConversationEnded,
+    ConversationProgress,
     DialEnded,
     MachineDetection,
     RecordingProgress,
@@ -54,6 +56,9 @@ def apply(turn: Turn, record: Webhook) -> None:  # noqa: C901 - one case per for
         form = read_form(record.source, record.params)
     except msgspec.MsgspecError:
         turn.ignore("malformed", record.source.value)
+        return
+    if turn.call.in_conversation or isinstance(form, ConversationProgress | ConversationEnded):
+        session_facts.apply(turn, record, form)
         return
     match form:
         case ConferenceEvent():

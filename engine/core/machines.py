@@ -9,18 +9,21 @@ from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.recordings import change as change_recording
+from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
+from engine.core.sessions import change as change_session
+from engine.core.sessions import tell as tell_session
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
 from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
-from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.tables import calls, legs, recordings, sessions, supervisions, tasks, transfers
 from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
 from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
 from engine.core.tasks import change as change_task
 from engine.core.tasks import find as find_task
 from engine.core.tasks import tell as tell_task
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
-from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TASK, Turn
-from schemas.state import CallState, LegState, RecordingState, SupervisionState, TaskState, TransferState
+from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, Turn
+from schemas.state import CallState, LegState, RecordingState, SessionState, SupervisionState, TaskState, TransferState
 
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
@@ -41,6 +44,8 @@ SUPERVISION_TABLE = compile_table(
 RECORDING_TABLE = compile_table(RECORDING_MACHINE, RecordingState, RECORDING_GUARDS, RECORDING_EFFECTS)
 TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
 TASK_TABLE = compile_table(TASK_MACHINE, TaskState, TASK_GUARDS, TASK_EFFECTS)
+SESSION_MACHINE = machine_of(sessions.STATES, sessions.SESSION_ROWS)
+SESSION_TABLE = compile_table(SESSION_MACHINE, SessionState, SESSION_GUARDS, SESSION_EFFECTS)
 
 MOST_MOVES = 256
 _SETTLING = frozenset(state for state, trigger in TRANSFER_TABLE if trigger == "settled")
@@ -91,6 +96,8 @@ def move(turn: Turn, machine: str, trigger: str, leg_id: str) -> bool:
         return move_recording(turn, trigger)
     if machine == TASK:
         return move_task(turn, trigger, leg_id)
+    if machine == SESSION:
+        return move_session(turn, trigger, leg_id)
     return move_transfer(turn, trigger, leg_id)
 
 
@@ -201,6 +208,20 @@ def move_task(turn: Turn, trigger: str, task_id: str) -> bool:
     moved = find_task(turn, task_id)
     if moved is not None and moved.state is not task.state:
         tell_task(turn, moved, task.state)
+    return True
+
+
+def move_session(turn: Turn, trigger: str, leg_id: str) -> bool:
+    """Move the session of a Conversations service, if there is one."""
+    session = turn.call.session
+    arc = choose(SESSION_TABLE, turn, session.state, trigger, leg_id) if session is not None else None
+    if session is None or arc is None:
+        return False
+    change_session(turn, state=arc.target)
+    if arc.target is not session.state:
+        tell_session(turn, session.state)
+    for effect in arc.effects:
+        effect(turn, leg_id)
     return True
 
 

@@ -1,6 +1,6 @@
 """A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
 
-from engine.core import facts, flags, machines
+from engine.core import facts, flags, machines, session_facts
 from engine.core.turn import Turn
 from schemas.records import Observation, ParticipantSeen
 from schemas.state import Flags, Leg, LegState
@@ -16,6 +16,9 @@ def apply(turn: Turn, seen: Observation, since: int) -> None:
     may be: of such a leg only the end of its call is taken, which nothing can undo.
     """
     statuses = {call.call_sid: call.status for call in seen.calls}
+    if turn.call.in_conversation:
+        session_facts.looked(turn, statuses)
+        return
     found = {item.label or item.call_sid: item for item in seen.participants}
     by_sid = {item.call_sid: item for item in seen.participants}
     for leg in turn.live():

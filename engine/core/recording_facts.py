@@ -35,6 +35,12 @@ def called_back(turn: Turn, record: Webhook, form: RecordingProgress) -> None:
         move_recording(turn, trigger)
 
 
+def named(turn: Turn, recording_sid: str | None) -> None:
+    """The end of a conversation names its recording, whose own callbacks may have been lost or are still to come."""
+    if recording_sid and turn.call.recording.sid is None:
+        recordings.change(turn, sid=recording_sid)
+
+
 def answered(turn: Turn, action: StartRecording | UpdateRecording, report: ActionReport) -> None:
     """Let the answer to a request of ours move the recording."""
     if isinstance(action, StartRecording):

@@ -7,7 +7,7 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 from msgspec.structs import replace
 
 from engine.core import answers, facts, flags, machines, observations, recording_facts, supervisions, tasks
-from engine.core.turn import CALL, LEG, Turn
+from engine.core.turn import CALL, LEG, SESSION, Turn
 from schemas.actions import (
     Action,
     AnnounceAll,
@@ -96,7 +96,9 @@ def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:
 
 def _removed(turn: Turn, leg: Leg, report: ActionReport) -> None:
     """Twilio's own word that there is no such participant is as good as a leave; the rest is seen by callbacks."""
-    if report.status == NOT_FOUND:
+    if report.status == NOT_FOUND and turn.call.in_conversation:
+        turn.stimulate(SESSION, "caller_gone")
+    elif report.status == NOT_FOUND:
         machines.move_leg(turn, "gone", leg.leg)
     elif report.outcome is not ActionOutcome.DONE:
         flags.look_up(turn)

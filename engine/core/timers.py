@@ -8,11 +8,12 @@ from engine.core import (
     holding,
     machines,
     recordings,
+    sessions,
     supervisions,
     tasks,
     transfers,
 )
-from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TASK, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, TRANSFER, Turn
 from schemas.records import TimerDue
 from schemas.state import CallState, LegState
 
@@ -49,6 +50,8 @@ def apply(turn: Turn, record: TimerDue) -> None:
         machines.move_call(turn, _CALL_TRIGGERS[record.name], "")
     elif record.name == transfers.TIMER:
         turn.stimulate(TRANSFER, "overdue")
+    elif record.name == sessions.TIMER:
+        turn.stimulate(SESSION, "overdue")
     elif record.name == consults.CONSULT:
         turn.stimulate(TRANSFER, "consult_due")
     else:

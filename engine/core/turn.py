@@ -23,6 +23,7 @@ TRANSFER = "transfer"
 SUPERVISION = "supervision"
 RECORDING = "recording"
 TASK = "task"
+SESSION = "session"
 TALKING_ROLES = frozenset({Role.AGENT, Role.AI})
 
 

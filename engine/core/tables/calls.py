@@ -66,6 +66,11 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "hold_due", "source": HELD, "dest": HELD, "after": ["hold_too_long"]},
     {"trigger": "requeue", "source": [*TALKING, ORPHANED], "dest": WAITING, "after": ["requeue"]},
     {"trigger": "requeued", "source": WAITING, "dest": WAITING, "after": ["begin_waiting"]},
+    # A Conversations service has the call (the session machine); after it, it is over, or a caller like any other.
+    {"trigger": "session_talking", "source": RINGING, "dest": IN_CONFERENCE},
+    {"trigger": "session_waits", "source": RINGING, "dest": RINGING},
+    {"trigger": "session_waits", "source": IN_CONFERENCE, "dest": WAITING, "after": ["begin_waiting"]},
+    {"trigger": "session_over", "source": [RINGING, IN_CONFERENCE], "dest": ENDED, "after": ["end"]},
     {"trigger": "wrapped", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},
     {"trigger": "hub_ended", "source": LIVE, "dest": ENDED, "after": ["blame_hub", "end"]},
     {"trigger": "everybody_gone", "source": LIVE, "dest": ENDED, "after": ["end"]},

@@ -1,6 +1,6 @@
 """Which commands each state of a call takes. What is not here is rejected, with this list as `allowed`."""
 
-from schemas.state import CallState
+from schemas.state import Call, CallState
 
 NEVER: tuple[str, ...] = ()
 _LEGS = ("call.add", "call.remove", "call.mute", "call.unmute", "call.announce")
@@ -30,3 +30,10 @@ ALLOWED: dict[CallState, tuple[str, ...]] = {
     CallState.WRAP_UP: ("call.end",),
     CallState.ENDED: NEVER,
 }
+IN_CONVERSATION: tuple[str, ...] = ("call.end",)
+"""While a Conversations service has the call there is no room, whatever the state."""
+
+
+def allowed_in(call: Call) -> tuple[str, ...]:
+    """The commands that the call takes as it is."""
+    return IN_CONVERSATION if call.in_conversation else ALLOWED[call.state]

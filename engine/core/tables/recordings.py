@@ -18,6 +18,9 @@ RECORDING_ROWS: tuple[Row, ...] = (
     # Asked for by a command, or by the policy once.
     {"trigger": "start", "source": [OFF, DONE, FAILED, ABSENT], "dest": STARTING, "after": ["begin"]},
     {"trigger": "settled", "source": OFF, "dest": STARTING, "conditions": ["policy_wants"], "after": ["begin"]},
+    # Asked for in the TwiML of a conversation, which records by itself once somebody is there.
+    {"trigger": "expected", "source": OFF, "dest": STARTING},
+    {"trigger": "not_begun", "source": STARTING, "dest": OFF},
     # The answer tells the SID and no more; that it records is told by its callback, which may have been lost.
     {"trigger": "created", "source": STARTING, "dest": STARTING, "after": ["await_callback"]},
     {"trigger": "doubtful", "source": STARTING, "dest": STARTING, "after": ["await_callback"]},

@@ -2,10 +2,10 @@
 
 from engine.core import answers, tasks
 from engine.core.assistants import MOST_CHARACTERS, fits
-from engine.core.dialling import dial, prompt_of, role_of
+from engine.core.dialling import dial, role_of
 from engine.core.turn import Turn
 from schemas.commands import Add, Connect
-from schemas.prompts import Prompt
+from schemas.prompts import Prompt, prompt_of
 from schemas.records import Command
 from schemas.state import Role
 from schemas.targets import TargetKind, parse_target

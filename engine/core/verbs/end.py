@@ -1,7 +1,7 @@
 """`call.end`: end the call for everybody; answered when it has ended."""
 
 from engine.core import answers
-from engine.core.turn import CALL, Turn
+from engine.core.turn import CALL, SESSION, Turn
 from schemas.commands import End
 from schemas.records import Command
 from schemas.state import CallState
@@ -15,4 +15,4 @@ def end(turn: Turn, command: Command, data: End) -> None:
     if turn.call.reason is None:
         turn.set(reason=data.reason or "ended_by_command")
     answers.open_command(turn, command)
-    turn.stimulate(CALL, "end_asked")
+    turn.stimulate(SESSION if turn.call.in_conversation else CALL, "end_asked")
