@@ -18,7 +18,7 @@ from schemas.webhooks import (
     ConferenceEvent,
     ConversationEnded,
     ConversationProgress,
-    DialEnded,
+    Form,
     MachineDetection,
     RecordingProgress,
     Source,
@@ -50,7 +50,7 @@ _MACHINES = ("machine", "fax")
 LEAVE = "participant-leave"
 
 
-def apply(turn: Turn, record: Webhook) -> None:  # noqa: C901 - one case per form
+def apply(turn: Turn, record: Webhook) -> None:
     """Let a webhook move the call."""
     try:
         form = read_form(record.source, record.params)
@@ -59,7 +59,11 @@ def apply(turn: Turn, record: Webhook) -> None:  # noqa: C901 - one case per for
         return
     if turn.call.in_conversation or isinstance(form, ConversationProgress | ConversationEnded):
         session_facts.apply(turn, record, form)
-        return
+    else:
+        _take(turn, record, form)
+
+
+def _take(turn: Turn, record: Webhook, form: Form) -> None:  # noqa: C901 - one case per form
     match form:
         case ConferenceEvent():
             _conference(turn, record, form)
@@ -79,7 +83,7 @@ def apply(turn: Turn, record: Webhook) -> None:  # noqa: C901 - one case per for
             _voicemail(turn, record, form)
         case RecordingProgress():
             recording_facts.called_back(turn, record, form)
-        case VoiceRequest() | DialEnded():
+        case _:
             turn.ignore("not_expected", record.source.value)
 
 

@@ -59,11 +59,16 @@ class Story:
         self.effects.extend(step.effects)
         return self
 
-    def webhook(self, source: Source, *, leg: str | None = None, **form: str) -> Self:
-        """A callback with Twilio's own field names."""
+    def webhook(
+        self, source: Source, *, leg: str | None = None, answered: str | None = None, action: str | None = None,
+        **form: str,
+    ) -> Self:  # fmt: skip
+        """A callback with Twilio's own field names; `answered` is the TwiML that it got, `action` stands in its URL."""
         params = msgspec.json.encode({"AccountSid": ACCOUNT, **form})
         id_ = record_id(source, read_form(source, params))
-        return self.give(Webhook(id_, self.call_id, self.at, source, msgspec.Raw(params), leg=leg))
+        return self.give(
+            Webhook(id_, self.call_id, self.at, source, msgspec.Raw(params), leg, action, answered=answered)
+        )
 
     def inbound(self, *, from_: str = CALLER, to: str = NUMBER) -> Self:
         """A caller's number asks for TwiML."""

@@ -51,6 +51,8 @@ def _of(kind: kinds.Type) -> st.SearchStrategy[Any]:
             return st.dictionaries(_of(kind.key_type), _of(kind.value_type), max_size=3)
         case kinds.EnumType():
             return st.sampled_from(list(kind.cls))
+        case kinds.LiteralType():
+            return st.sampled_from(kind.values)
         case _:
             return _scalar(kind)
 

@@ -11,7 +11,7 @@ from schemas.actions import Action
 from schemas.cloudevents import CloudEvent
 from schemas.commands import COMMANDS
 from schemas.events import EVENTS
-from schemas.policy import SupervisionRights
+from schemas.policy import Conversation, ConversationFailure, SupervisionRights
 from schemas.records import Inbox
 from schemas.results import Result
 from schemas.state import StateRecord
@@ -19,7 +19,7 @@ from schemas.view import CallView
 from schemas.webhooks import FORMS
 
 # The policy file's reader leaves the refusal of a misspelt right to the struct.
-_STRICT = {SupervisionRights}
+_STRICT = {SupervisionRights, Conversation, ConversationFailure}
 _READ: list[Any] = [
     Inbox, Action, StateRecord, CloudEvent, Result, CallView, *COMMANDS.values(), *EVENTS.values(), *FORMS.values()
 ]  # fmt: skip

@@ -76,7 +76,7 @@ def test_the_names_are_the_contract() -> None:
 
     assert list(view) == [
         "call_id", "state", "version", "direction", "account_sid", "created_at", "ended_at", "room", "context", "legs",
-        "transfer", "supervisions", "recording", "timers", "pending_actions", "quarantined",
+        "transfer", "supervisions", "recording", "conversation", "timers", "pending_actions", "quarantined",
     ]  # fmt: skip
     assert list(view["room"]) == ["name", "sid"]
     assert list(view["transfer"]) == ["transfer", "mode", "state", "initiator", "target", "started_at", "reason"]

@@ -38,6 +38,8 @@ _MINIMAL: dict[Source, dict[str, str]] = {
     Source.AMD: {"CallSid": "CA1", "AnsweredBy": "human"},
     Source.RECORDING: {"RecordingSid": "RE1", "RecordingStatus": "completed"},
     Source.DIAL_ACTION: {"CallSid": "CA1"},
+    Source.CONVERSATION_ACTION: {"CallSid": "CA1", "Result": "session-success"},
+    Source.CONVERSATION_STATUS: {"DialCallSid": "CA2", "Status": "call-ringing"},
     Source.VOICEMAIL: {"CallSid": "CA1"},
     Source.ASSIGNMENT: {"TaskSid": "WT1", "ReservationSid": "WR1"},
     Source.TASK: {"EventType": "task.created", "Sid": "EV1"},

@@ -158,11 +158,11 @@ def test_every_fact_in_every_recording_state(state: RecordingState, fact: str) -
 
 
 def test_the_walks_know_every_stimulus() -> None:
-    """Every trigger of both tables is pulled by a fact above, by the policy, or by what follows a transfer."""
+    """Every trigger of both tables is pulled by a fact above, by the policy, a transfer's end or a conversation."""
     pulled = {
         "joined", "gone", "mode", "settled", "refused", "overdue", "coach_left", "customer_held", "transferred",
         "takeover", "leave", "start", "created", "doubtful", "in_progress", "pause", "paused", "resume", "pause_over",
-        "resumed", "stop", "stopped", "completed", "absent", "failed",
+        "resumed", "stop", "stopped", "completed", "absent", "failed", "expected", "not_begun",
     }  # fmt: skip
 
     assert {trigger for _, trigger in (*SUPERVISION_TABLE, *RECORDING_TABLE)} == pulled

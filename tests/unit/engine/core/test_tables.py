@@ -16,9 +16,10 @@ from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
+from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
-from engine.core.tables import calls, legs, recordings, supervisions, tasks, transfers
+from engine.core.tables import calls, legs, recordings, sessions, supervisions, tasks, transfers
 from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
 from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
@@ -42,6 +43,7 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
     "recording": (
         recordings.STATES, recordings.RECORDING_ROWS, machines.RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS,
     ),
+    "session": (sessions.STATES, sessions.SESSION_ROWS, machines.SESSION_MACHINE, SESSION_GUARDS, SESSION_EFFECTS),
     "task": (tasks.STATES, tasks.TASK_ROWS, machines.TASK_MACHINE, TASK_GUARDS, TASK_EFFECTS),
 }  # fmt: skip
 
