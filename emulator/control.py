@@ -11,7 +11,7 @@ from aiohttp import web
 from emulator import call as calls
 from emulator import conference, inspector, line, media, views
 from emulator.conference_events import emit
-from emulator.config import ApplicationConfig, NumberConfig
+from emulator.config import ApplicationConfig, ConversationConfig, NumberConfig
 from emulator.entities import Call, CallStatus, ConferenceStatus, Speech
 from emulator.events import stream
 from emulator.faults import Chaos, Fault
@@ -211,6 +211,13 @@ async def put_application(request: web.Request) -> web.Response:
     return as_json({"sid": request.app[WORLD].put_application(request.match_info["sid"], config).sid})
 
 
+async def put_conversation(request: web.Request) -> web.Response:
+    """``PUT /conversations/{sid}``: creates or changes a Conversations service."""
+    config = await read(request, ConversationConfig)
+    request.app[WORLD].config.conversations[request.match_info["sid"]] = config
+    return as_json(config)
+
+
 async def add_fault(request: web.Request) -> web.Response:
     """``POST /faults``: the next N requests or callbacks that match go wrong."""
     fault = await read(request, Fault)
@@ -270,6 +277,7 @@ def add(app: web.Application) -> None:
     router.add_delete(BASE + "/people/{address}", delete_person)
     router.add_put(BASE + "/numbers/{number}", put_number)
     router.add_put(BASE + "/applications/{sid}", put_application)
+    router.add_put(BASE + "/conversations/{sid}", put_conversation)
     router.add_post(BASE + "/faults", add_fault)
     router.add_get(BASE + "/faults", list_faults)
     router.add_put(BASE + "/chaos", put_chaos)

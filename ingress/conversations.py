@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from ingress import twiml
 from schemas.ids import CallId, LegId
 from schemas.policy import Conversation, Policy
-from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, UNANSWERED, Prompt, prompt_of
+from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, UNANSWERED, prompt_of
 from schemas.routes import Route, callback_url
 from schemas.webhooks import ConversationEnded
 
@@ -39,7 +39,7 @@ def into_conversation(public_url: str, call_id: CallId, leg: LegId, policy: Poli
         "record": _text(item.record),
         **_recording(public_url, call_id, leg, item),
         **_progress(public_url, call_id, leg, item),
-        **_whisper(public_url, call_id, leg, prompt_of(policy.whisper)),
+        **_whisper(public_url, call_id, leg, policy),
     }
     ET.SubElement(connect, "Conversation", attributes)
     return twiml.document(response)
@@ -99,9 +99,10 @@ def _progress(public_url: str, call_id: CallId, leg: LegId, item: Conversation) 
     }
 
 
-def _whisper(public_url: str, call_id: CallId, leg: LegId, prompt: Prompt | None) -> dict[str, str]:
-    """What the called party hears before the two are connected."""
-    if prompt is None:
+def _whisper(public_url: str, call_id: CallId, leg: LegId, policy: Policy) -> dict[str, str]:
+    """What the called party hears before the two are connected: the whisper is for agents, so never for a customer."""
+    prompt = prompt_of(policy.whisper)
+    if prompt is None or leg == twiml.BROWSER_LEG:
         return {}
     return {"url": callback_url(public_url, Route.WHISPER, call=call_id, leg=leg, say=prompt.say, play=prompt.play)}
 

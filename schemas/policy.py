@@ -26,13 +26,14 @@ class SupervisionRights(msgspec.Struct, frozen=True, omit_defaults=True, forbid_
 class ConversationFailure(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What becomes of a caller whom the Conversations service could not connect, by the reason.
 
-    The first four are how the worker's phone ended, the next five Twilio's other results, `default` is for those that
+    The first five are how the worker's phone ended, the next five Twilio's other results, `default` is for those that
     are not named. `wait` lets the caller into the room of the call, where the policy goes on as for any caller.
     """
 
     busy: Outcome | None = None
     no_answer: Outcome | None = None
     failed: Outcome | None = None
+    rejected: Outcome | None = None
     cancelled: Outcome | None = None
     failed_create_conversation: Outcome | None = None
     no_other_participants: Outcome | None = None

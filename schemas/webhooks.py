@@ -161,7 +161,7 @@ class ConversationEnded(_Form, frozen=True, rename="pascal", gc=False):
 
         Twilio's own walk-through has the Result `no-answer`, its tables `dialed-call-incomplete` with the
         DialCallStatus `no-answer`: both are taken (state-machines.md section 9). A Result that nobody has described
-        counts as `internal_error`.
+        counts as `internal_error`. A leg that answered and was gone before the two were connected has declined.
         """
         if self.result == "session-success":
             return None
@@ -171,7 +171,13 @@ class ConversationEnded(_Form, frozen=True, rename="pascal", gc=False):
         return reason if reason in CONVERSATION_FAILURES else "internal_error"
 
 
-_UNREACHED = {"busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "cancelled"}
+_UNREACHED = {
+    "completed": "rejected",
+    "busy": "busy",
+    "no-answer": "no_answer",
+    "failed": "failed",
+    "canceled": "cancelled",
+}
 CONVERSATION_FAILURES = frozenset(
     {"failed_create_conversation", "no_other_participants", "invalid_conversation", "no_existing_conversation",
      "internal_error"}

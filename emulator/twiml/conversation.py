@@ -1,6 +1,7 @@
 """``<Connect><Conversation>``: a worker of the Conversations service is dialled and bridged (twilio-facts.md 2.9, 4.5).
 
-The worker comes from the configuration (``EmulatorConfig.conversations``); conversations themselves are not kept.
+The worker comes from the configuration (``EmulatorConfig.conversations``); conversations themselves are not kept. A
+browser that calls is a worker: whom it calls is dialled.
 """
 
 import asyncio
@@ -54,10 +55,10 @@ async def connect(world: World, call: Call, document: Document, verb: Connect, n
             await _serve(world, call, document, session)
     except asyncio.CancelledError:
         _clear(world, session)
-        aside.last_word(world, call, _action(world, document, verb, session), payloads.voice_fields(call))
+        aside.last_word(world, call, _action(world, call, document, verb, session), payloads.voice_fields(call))
         raise
     _clear(world, session)
-    return _action(world, document, verb, session)
+    return _action(world, call, document, verb, session)
 
 
 async def _refusal(world: World, call: Call, noun: ConversationNoun) -> str:
@@ -68,6 +69,8 @@ async def _refusal(world: World, call: Call, noun: ConversationNoun) -> str:
         return "failed-create-conversation"
     if service.result:
         return service.result
+    if _by_worker(call):
+        return ""
     if not noun.autocreation and not service.exists:
         return "no-existing-conversation"
     if not service.worker:
@@ -77,16 +80,20 @@ async def _refusal(world: World, call: Call, noun: ConversationNoun) -> str:
     return ""
 
 
+def _by_worker(call: Call) -> bool:
+    return call.from_.startswith("client:")
+
+
 def _service(world: World, session: Session) -> ConversationConfig:
     return world.config.conversations[session.noun.service_sid]
 
 
 async def _serve(world: World, call: Call, document: Document, session: Session) -> None:
     noun = session.noun
-    to = _service(world, session).worker
+    to = call.to if _by_worker(call) else _service(world, session).worker
     child = leg_of(world, call, to, call.from_, noun.timeout_s, Subscription())
     leg = session.leg = Leg(PartyNoun(to=to, url=noun.url, method=noun.method), child)
-    world.start(_tell_progress(world, session, child), "conversation-callbacks")
+    world.start(_tell_progress(world, call, session, child), "conversation-callbacks")
     await asyncio.sleep(0)  # the teller listens before there is anything to tell
     world.dial_leg(world, child)
     world.start(prepare(world, document, leg), "called-party")
@@ -104,7 +111,7 @@ async def _serve(world: World, call: Call, document: Document, session: Session)
     await bridge.stay(world, session.talk, call)
 
 
-async def _tell_progress(world: World, session: Session, leg: Call) -> None:
+async def _tell_progress(world: World, call: Call, session: Session, leg: Call) -> None:
     """Send the noun's status callbacks, in order, from what the leg goes through."""
     with world.events.subscribe(stream=False) as reader:
         while True:
@@ -112,12 +119,12 @@ async def _tell_progress(world: World, session: Session, leg: Call) -> None:
             status = event.kind.removeprefix("call.")
             if event.call_sid != leg.sid or not event.kind.startswith("call.") or status not in {*CallStatus}:
                 continue
-            _tell(world, session, leg, EVENTS.get(CallStatus(status), "call-completed"), CallStatus(status))
+            _tell(world, call, session, leg, EVENTS.get(CallStatus(status), "call-completed"), CallStatus(status))
             if CallStatus(status).terminal:
                 return
 
 
-def _tell(world: World, session: Session, leg: Call, event: str, status: CallStatus) -> None:
+def _tell(world: World, call: Call, session: Session, leg: Call, event: str, status: CallStatus) -> None:
     if status is CallStatus.QUEUED:
         return
     sequence = session.sequence
@@ -128,7 +135,7 @@ def _tell(world: World, session: Session, leg: Call, event: str, status: CallSta
         "AccountSid": leg.account_sid,
         "ConversationSid": session.sid,
         "DialCallSid": leg.sid,
-        "WorkerInitiated": "false",
+        "WorkerInitiated": str(_by_worker(call)).lower(),
         "Status": event,
         "SequenceNumber": str(sequence),
         "Timestamp": payloads.rfc2822(world.clock.now()),
@@ -144,8 +151,9 @@ def _clear(world: World, session: Session) -> None:
         recording.finish(world, session.recording)
 
 
-def _action(world: World, document: Document, verb: Connect, session: Session) -> Source | None:
-    fields = {"Result": session.result or "dialed-call-incomplete", "WorkerInitiated": "false"}
+def _action(world: World, call: Call, document: Document, verb: Connect, session: Session) -> Source | None:
+    initiated = str(_by_worker(call)).lower()
+    fields = {"Result": session.result or "dialed-call-incomplete", "WorkerInitiated": initiated}
     if session.leg is not None:
         fields["DialCallSid"] = session.leg.call.sid
         fields["DialCallStatus"] = session.leg.call.status.value

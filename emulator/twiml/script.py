@@ -3,11 +3,13 @@
 The run is one task per call; redirecting or hanging up cancels it. Verbs that wait for a person wait on the call.
 """
 
+import asyncio
+
 from emulator import call as calls
 from emulator import media, payloads, recording
-from emulator.entities import Call, CallStatus, RecordingWish, Source, Subscription
+from emulator.entities import Call, CallStatus, Recording, RecordingWish, Source, Subscription
 from emulator.errors import Alert, DocumentError
-from emulator.twiml import conversation, fetch, in_conference, parties, queueing
+from emulator.twiml import aside, conversation, fetch, in_conference, parties, queueing
 from emulator.twiml.digits import action, drain, gather, key
 from emulator.twiml.document import Document
 from emulator.twiml.verbs import (
@@ -137,7 +139,7 @@ async def _dial(world: World, call: Call, document: Document, verb: Dial) -> Sou
 
 
 async def _record(world: World, call: Call, document: Document, verb: Record) -> Source | None:
-    """Record until a key, the length limit or the hang-up; a hang-up still tells the recording, not the action."""
+    """Record until a key, the length limit or the hang-up, which the action hears of too (``Digits=hangup``)."""
     drain(call)
     told = Subscription()
     if verb.callback:
@@ -151,6 +153,15 @@ async def _record(world: World, call: Call, document: Document, verb: Record) ->
         pressed = await world.clock.within(key(call, verb.finish_on_key), verb.max_length_s)
     except TimeoutError:
         pressed = ""
+    except asyncio.CancelledError:
+        if not call.live:
+            last = _recorded(world, document, verb, taken, "hangup")
+            aside.last_word(world, call, last, payloads.voice_fields(call))
+        raise
+    return _recorded(world, document, verb, taken, pressed)
+
+
+def _recorded(world: World, document: Document, verb: Record, taken: Recording, pressed: str) -> Source:
     recording.finish(world, taken)
     fields = {
         "RecordingUrl": recording.media_url(world, taken),

@@ -6,8 +6,18 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import answers, facts, flags, machines, observations, recording_facts, supervisions, tasks
-from engine.core.turn import CALL, LEG, SESSION, Turn
+from engine.core import (
+    answers,
+    facts,
+    flags,
+    machines,
+    observations,
+    recording_facts,
+    session_facts,
+    supervisions,
+    tasks,
+)
+from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
     AnnounceAll,
@@ -97,7 +107,7 @@ def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:
 def _removed(turn: Turn, leg: Leg, report: ActionReport) -> None:
     """Twilio's own word that there is no such participant is as good as a leave; the rest is seen by callbacks."""
     if report.status == NOT_FOUND and turn.call.in_conversation:
-        turn.stimulate(SESSION, "caller_gone")
+        session_facts.gone(turn)
     elif report.status == NOT_FOUND:
         machines.move_leg(turn, "gone", leg.leg)
     elif report.outcome is not ActionOutcome.DONE:

@@ -84,18 +84,22 @@ def _progress(turn: Turn, form: CallProgress) -> None:
     """The number's own status callback tells of the leg that called."""
     waiting = turn.leg(session_of(turn).waiting)
     if form.call_sid == waiting.call_sid and form.call_status in _OVER:
-        change(turn, caller_gone=True)
-        turn.stimulate(SESSION, "caller_gone")
+        gone(turn)
     else:
         turn.ignore("in_conversation", f"status.{form.call_status}")
+
+
+def gone(turn: Turn) -> None:
+    """The leg that called is over; the result may be on its way."""
+    change(turn, caller_gone=True, reason=None if session_of(turn).talked else "cancelled")
+    turn.stimulate(SESSION, "caller_left")
 
 
 def looked(turn: Turn, statuses: Mapping[str, str]) -> None:
     """A look at the calls, by CallSid: the waiting leg's decides, the dialled leg's may tell what was not heard."""
     session = session_of(turn)
     if statuses.get(turn.leg(session.waiting).call_sid or "") in _OVER:
-        change(turn, caller_gone=True)
-        turn.stimulate(SESSION, "caller_gone")
+        gone(turn)
         return
     leg = turn.find(session.leg)
     status = statuses.get(leg.call_sid or "", "") if leg is not None else ""

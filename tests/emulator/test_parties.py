@@ -287,6 +287,30 @@ async def test_no_conversation(start: BenchFactory, config: ConversationConfig, 
     assert (await result(bench, "/connected"))["Result"] == expected
 
 
+async def test_a_worker_calls_from_the_browser(start: BenchFactory) -> None:
+    """Whom the browser calls is dialled, and the callbacks say that a worker began it."""
+    bench = await start(Bench.config(conversations={SERVICE: ConversationConfig()}))
+    bench.site.pages["/app"] = f'<Response><Connect action="/second">{NOUN.format(more="")}</Connect></Response>'
+    app = "AP" + "1" * 32
+    await bench.control("PUT", f"/applications/{app}", {"voice_url": bench.url("/app")})
+    wish = {"from": "client:worker", "to": "+15550166", "application_sid": app, "parameters": {"To": "+15550166"}}
+    _, placed = await bench.control("POST", "/calls", wish)
+    caller = str(placed["call_sid"])
+    child = await talking(bench, caller)
+    await bench.control("POST", f"/calls/{child.sid}/hangup")
+    told = await result(bench, "/second")
+    assert (child.to, told["Result"], told["WorkerInitiated"]) == ("+15550166", "session-success", "true")
+
+
+async def test_a_service_is_configured_while_it_runs(start: BenchFactory) -> None:
+    """By the control route."""
+    bench, _ = await converses(start, ConversationConfig())
+    await bench.control("PUT", f"/conversations/{SERVICE}", {"result": "internal-error"})
+    noun = NOUN.format(more="")
+    await bench.caller(f'<Response><Connect action="/third">{noun}</Connect></Response>')
+    assert (await result(bench, "/third"))["Result"] == "internal-error"
+
+
 @pytest.mark.parametrize(("retries", "attempts"), [(False, 1), (True, 2)])
 async def test_the_retry_fragment(start: BenchFactory, retries: bool, attempts: int) -> None:  # noqa: FBT001 - a switch
     """U28: connection overrides have no effect on these callbacks, unless the switch says so."""

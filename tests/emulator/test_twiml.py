@@ -267,12 +267,13 @@ async def test_voicemail(bench: Bench) -> None:
 
 
 async def test_hanging_up_in_voicemail_keeps_the_message(bench: Bench) -> None:
-    """Hanging up ends the recording, which is still told."""
+    """Hanging up ends the recording, which is still told, to the action as well."""
     record = f"<Record action='/thanks' recordingStatusCallback='{bench.url('/rec')}'/>"
     sid = await _inbound(bench, f"<Response>{record}</Response>")
     await bench.until(lambda: bench.emulator.world.recordings, "the recording")
     await bench.control("POST", f"/calls/{sid}/hangup")
     await bench.until(lambda: bench.site.got("/rec", RecordingStatus="completed", CallSid=sid), "the callback")
+    await bench.until(lambda: bench.site.got("/thanks", Digits="hangup", CallStatus="completed"), "the action")
 
 
 async def test_star_leaves_the_conference(bench: Bench) -> None:

@@ -28,10 +28,11 @@ SESSION_ROWS: tuple[Row, ...] = (
      "after": ["end_unreached", "let_into_room"]},
     {"trigger": "unreached", "source": LIVE, "dest": FAILED,
      "after": ["end_unreached", "tell_unanswered", "end_call"]},
-    # The waiting leg's call is over, as its own status callback or a look says; the action may have been lost.
-    {"trigger": "caller_gone", "source": LIVE, "dest": SUCCEEDED, "conditions": ["talked"],
+    # The waiting leg's call is over, as its own status callback or a look says: the result is on its way, or was lost.
+    {"trigger": "caller_left", "source": LIVE, "dest": CLOSING, "after": ["await_result"]},
+    {"trigger": "overdue", "source": LIVE, "dest": SUCCEEDED, "conditions": ["caller_gone", "talked"],
      "after": ["end_talk", "end_call"]},
-    {"trigger": "caller_gone", "source": LIVE, "dest": ABANDONED,
+    {"trigger": "overdue", "source": LIVE, "dest": ABANDONED, "conditions": ["caller_gone"],
      "after": ["end_unreached", "tell_abandoned", "end_call"]},
     # It takes longer than it can: look. Nobody is hung up for a callback that was lost.
     {"trigger": "overdue", "source": LIVE, "dest": "=", "after": ["look"]},

@@ -14,7 +14,7 @@ from schemas.state import CallState, LegState, RecordingState, Role, SessionStat
 from schemas.webhooks import Source
 
 UNREACHED = {
-    "busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "cancelled",
+    "busy": "busy", "no-answer": "no_answer", "failed": "failed", "canceled": "cancelled", "completed": "rejected",
 }  # fmt: skip
 OTHER_RESULTS = (
     "failed-create-conversation", "no-other-participants", "invalid-conversation", "no-existing-conversation",
@@ -191,13 +191,22 @@ class TestItsEnds:
                 result = "session-success" if ended == "customer_left" else "dialed-call-incomplete"
                 talk.ends(result, "completed" if ended == "customer_left" else "canceled", gone=True)
             case "status":
-                talk.progress("customer-1", "completed")
+                talk.progress("customer-1", "completed").after(16)
             case _:
-                talk.told("call-completed").after(16).looks(calls=(CallSeen(CALL_SID, "completed"),))
+                talk.told("call-completed").after(16).looks(calls=(CallSeen(CALL_SID, "completed"),)).after(16)
 
         assert (talk.now(), talk.state.reason) == (CallState.ENDED, ended)
         assert f"call.{ended}" in talk.events()
         assert talk.leg("customer-1").reason == "hung_up"
+
+    def test_the_result_decides_and_not_who_is_heard_of_first(self) -> None:
+        """The status callbacks of the talk were lost, the number's own is there before the result."""
+        talk = Talk().called().progress("customer-1", "completed")
+        assert talk.where() is SessionState.CLOSING
+
+        talk.ends("session-success", "completed", gone=True)
+
+        assert (talk.where(), talk.state.reason) == (SessionState.SUCCEEDED, "customer_left")
 
     def test_a_worker_who_called_gives_up(self) -> None:
         """That is the agent's own cancellation."""
@@ -208,7 +217,7 @@ class TestItsEnds:
 
     def test_what_comes_after_the_end_is_late(self) -> None:
         """Ignored with that reason, and the call stays as it is."""
-        talk = Talk().called().told("call-ringing").progress("customer-1", "completed")
+        talk = Talk().called().told("call-ringing").progress("customer-1", "completed").after(16)
 
         talk.ends("dialed-call-incomplete", "canceled", gone=True).told("call-completed")
 
@@ -291,7 +300,7 @@ class TestItsCommands:
         """404 is an end as well."""
         talk = Talk().called().command("call.end")
 
-        talk.reports(HangUp, ActionOutcome.FAILED, reason="not_found", status=404)
+        talk.reports(HangUp, ActionOutcome.FAILED, reason="not_found", status=404).after(16)
 
         assert (talk.now(), talk.outcome()) == (CallState.ENDED, ("applied", None))
 

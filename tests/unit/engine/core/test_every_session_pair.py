@@ -27,9 +27,9 @@ FACTS = (
 TRIGGERS = {
     "call-initiated": "initiated", "call-ringing": "ringing", "call-answered": "answered",
     "call-completed": "completed", "success": "connected", "success, gone": "connected", "no answer": "unreached",
-    "no answer, gone": "unreached", "into the room": "unreached", "caller hung up": "caller_gone",
-    "seen gone": "caller_gone", "seen answered": "answered", "seen over": "completed", "overdue": "overdue",
-    "call.end": "end_asked", "not found": "caller_gone",
+    "no answer, gone": "unreached", "into the room": "unreached", "caller hung up": "caller_left",
+    "seen gone": "caller_left", "seen answered": "answered", "seen over": "completed", "overdue": "overdue",
+    "call.end": "end_asked", "not found": "caller_left",
 }  # fmt: skip
 """The trigger that a fact pulls; the others pull none."""
 
@@ -124,7 +124,7 @@ def test_the_walk_knows_every_stimulus() -> None:
 
 def test_whatever_ends_a_session_is_taken_wherever_it_is() -> None:
     """A session that lives can always end: its result, its caller's end, a look and a command are taken everywhere."""
-    for trigger in ("connected", "unreached", "caller_gone", "overdue", "end_asked"):
+    for trigger in ("connected", "unreached", "caller_left", "overdue", "end_asked"):
         assert {state for state, pulled in SESSION_TABLE if pulled == trigger} == set(sessions.LIVE)
 
 
@@ -178,18 +178,19 @@ def test_nothing_that_happens_leaves_a_session_that_cannot_end(many: list[str], 
 
 
 def test_each_permutation_of_the_facts_of_a_talk_ends_in_the_same_place() -> None:
-    """Status callbacks and the result, in any order, with duplicates."""
+    """Status callbacks, the result and the caller's own end, in any order, with duplicates."""
     ends: set[tuple[str, ...]] = set()
     facts: list[Callable[[Talk], Talk]] = [
         lambda talk: talk.told("call-ringing"),
         lambda talk: talk.told("call-answered"),
         lambda talk: talk.told("call-completed"),
         lambda talk: talk.ends("session-success", "completed", gone=True),
+        lambda talk: talk.progress("customer-1", "completed"),
     ]
-    for first in range(4):
-        for second in range(4):
+    for first in range(5):
+        for second in range(5):
             talk = Talk().called()
-            for position in (first, second, *range(4), first):
+            for position in (first, second, *range(5), first):
                 facts[position](talk)
             ends.add((talk.now(), talk.where(), *(f"{leg.leg} {leg.state} {leg.reason}" for leg in talk.state.legs)))
     assert len(ends) == 1
