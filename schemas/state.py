@@ -12,6 +12,7 @@ from schemas.actions import Action
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
 from schemas.quarantine import Quarantine
+from schemas.sessions import LIVE_SESSION_STATES, Session
 
 DEFINITION = 2
 FIRST_DEFINITION = 1
@@ -45,9 +46,7 @@ class LegState(StrEnum):
     LOST = "lost"
 
 
-LIVE_LEG_STATES = frozenset(
-    {LegState.PLANNED, LegState.DIALING, LegState.RINGING, LegState.ANSWERED, LegState.JOINED, LegState.LEAVING}
-)
+LIVE_LEG_STATES = frozenset(LegState) - {LegState.LEFT, LegState.FAILED, LegState.LOST}
 
 
 class TransferState(StrEnum):
@@ -94,24 +93,6 @@ class RecordingState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     ABSENT = "absent"
-
-
-class SessionState(StrEnum):
-    """Where a `<Connect><Conversation>` is (twilio-facts.md 2.9). `closing`: the dialled leg is over."""
-
-    CONNECTING = "connecting"
-    DIALING = "dialing"
-    RINGING = "ringing"
-    TALKING = "talking"
-    CLOSING = "closing"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    ABANDONED = "abandoned"
-
-
-LIVE_SESSION_STATES = frozenset(
-    {SessionState.CONNECTING, SessionState.DIALING, SessionState.RINGING, SessionState.TALKING, SessionState.CLOSING}
-)
 
 
 class Role(StrEnum):
@@ -251,29 +232,6 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 NO_RECORDING = Recording(RecordingState.OFF)
-
-
-class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A call that the Conversations service `service_sid` has taken: no room, and nothing to steer but its end.
-
-    `waiting` is the leg that called, `leg` the one that the service dialled. `heard` is the highest SequenceNumber of
-    its status callbacks. `talked`: the dialled leg has answered. `result` is Twilio's word for the end, `reason` ours
-    for a failure, `outcome` what the waiting leg was led to then; `caller_gone`: it has hung up.
-    """
-
-    state: SessionState
-    service_sid: str
-    waiting: str
-    leg: str | None = None
-    conversation_sid: str | None = None
-    heard: int = 0
-    talked: bool = False
-    worker_initiated: bool = False
-    result: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    caller_gone: bool = False
-    duration_s: int | None = None
 
 
 class PendingAction(msgspec.Struct, frozen=True, gc=False):

@@ -23,7 +23,8 @@ from engine.core.tasks import find as find_task
 from engine.core.tasks import tell as tell_task
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
 from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, Turn
-from schemas.state import CallState, LegState, RecordingState, SessionState, SupervisionState, TaskState, TransferState
+from schemas.sessions import SessionState
+from schemas.state import CallState, LegState, RecordingState, SupervisionState, TaskState, TransferState
 
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)

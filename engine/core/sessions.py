@@ -15,7 +15,8 @@ from engine.core.table import Act, Guard
 from engine.core.turn import CALL, RECORDING, Turn
 from schemas.actions import HangUp
 from schemas.events import ConversationEvent
-from schemas.state import Direction, Leg, LegState, Role, Session, SessionState
+from schemas.sessions import Session, SessionState
+from schemas.state import Direction, Leg, LegState, Role
 
 TIMER = "conversation"
 GRACE_MS = 30_000

@@ -1,13 +1,13 @@
 """`<Connect><Conversation>` against the local Twilio on the journal: every Result as a flow (twilio-facts.md 2.9)."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from stack import ACCOUNT, AGENT, NUMBER, Call, Json, Stack, until
+from stack import AGENT, NUMBER, Call, Json, Stack, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 APPLIED = ("applied", None)
 SERVICE = "IS" + "0" * 31 + "1"
@@ -28,13 +28,20 @@ on_failure = {{ no_answer = "voicemail", busy = "wait", no_other_participants = 
 """
 
 
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    """A number that leads to a Conversations service with one worker."""
-    async with Stack(tmp_path).journal(POLICY) as stack:
-        await stack.twilio("PUT", f"/conversations/{SERVICE}", {"worker": WORKER})
-        await stack.person(WORKER, ring_s=0.05)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """One Cordboard for all of these calls."""
+    async with Stack(tmp_path_factory.mktemp("conversations")).journal(POLICY) as stack:
         yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stack(running: Stack) -> Stack:
+    """A number that leads to a Conversations service with one worker, who answers."""
+    await running.twilio("PUT", f"/conversations/{SERVICE}", {"worker": WORKER})
+    await running.person(WORKER, ring_s=0.05)
+    await running.person(CUSTOMER, ring_s=0.05)
+    return running
 
 
 async def conversation_is(call: Call, state: str) -> Json:
@@ -54,14 +61,15 @@ async def ended(call: Call, reason: str) -> None:
     assert (await call.view())["state"] == "ended"
 
 
-async def hears(stack: Stack, words: str) -> None:
-    """Somebody is made to hear words."""
+async def hears(call: Call, leg: str, words: str) -> None:
+    """A leg is made to hear words."""
+    sid = await call.sid_of(leg)
 
     async def told() -> bool:
-        requests = (await stack.twilio("GET", "/requests"))["requests"]
-        return any(words in (entry.get("body") or "") for entry in requests)
+        requests = (await call.stack.twilio("GET", "/requests"))["requests"]
+        return any(words in (one.get("body") or "") for one in requests if one["params"].get("CallSid") == sid)
 
-    await until(f"{words!r} to be heard", told)
+    await until(f"{leg} to hear {words!r}", told)
 
 
 async def leaves_a_message(stack: Stack, call: Call) -> None:
@@ -91,14 +99,14 @@ async def test_a_worker_answers_and_hangs_up(stack: Stack) -> None:
     await ended(call, "agent_left")
     assert (await conversation_is(call, "succeeded"))["result"] == "session-success"
     assert (await call.tells("recording.completed"))["recording_sid"].startswith("RE")
-    await hears(stack, "A customer of the shop")
-    assert await stack.rest("POST", f"/Accounts/{ACCOUNT}") == []
+    await hears(call, "agent-1", "A customer of the shop")
+    assert await stack.rest("POST", call.call_id) == []
 
 
 async def test_the_customer_hangs_up(stack: Stack) -> None:
-    """Told as such."""
+    """After the worker's whisper, while they talk: told as such."""
     call = await stack.caller_dials()
-    await call.reaches("in_conference")
+    await call.tells("recording.started")
 
     await stack.hangs_up(call.call_id)
 
@@ -125,7 +133,7 @@ async def test_no_answer_leads_to_a_message_box(stack: Stack) -> None:
     assert (await call.tells("call.unanswered"))["reason"] == "no_answer"
     await ended(call, "no_answer")
     assert (await conversation_is(call, "failed"))["outcome"] == "voicemail"
-    await hears(stack, "leave a message")
+    await hears(call, "customer-1", "leave a message")
     await leaves_a_message(stack, call)
 
 
@@ -151,7 +159,7 @@ async def test_another_end_of_the_workers_phone(stack: Stack, dial: str) -> None
         await call.reaches("waiting")
     else:
         await ended(call, "failed")
-        await hears(stack, "Goodbye")
+        await hears(call, "customer-1", "Goodbye")
 
 
 @pytest.mark.parametrize(
@@ -182,11 +190,8 @@ async def test_status_callbacks_that_are_lost_or_late(stack: Stack) -> None:
     await stack.twilio("POST", "/faults", {"effect": "drop", "match": "/conversation-status", "times": 4})
     call = await stack.caller_dials()
 
-    async def talking() -> bool:
-        calls = (await stack.twilio("GET", "/calls"))["calls"]
-        return any(item["to"] == WORKER and item["status"] == "in-progress" for item in calls)
+    await call.tells("recording.started")
 
-    await until("the worker to talk", talking)
     await stack.hangs_up(call.call_id)
 
     await ended(call, "customer_left")
@@ -224,13 +229,13 @@ async def test_a_worker_whose_customer_is_busy_hears_it(stack: Stack) -> None:
     call = await stack.browser_dials(WORKER, CUSTOMER)
 
     assert (await call.tells("call.unanswered"))["reason"] == "busy"
-    await hears(stack, "The line is busy.")
+    await hears(call, "agent-1", "The line is busy.")
 
 
 async def test_it_survives_a_kill(stack: Stack) -> None:
     """-9 in the middle of the talk: what came meanwhile is looked up or told again."""
     call = await stack.caller_dials()
-    await call.reaches("in_conference")
+    await call.tells("recording.started")
     stack.services["run"].kill()
     await stack.hangs_up(call.call_id)
 

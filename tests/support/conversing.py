@@ -4,7 +4,7 @@ from typing import Self
 
 from calling import AGENT, CALL_SID, CALLER, NUMBER, Story
 from schemas.policy import Conversation, Policy
-from schemas.state import Session, SessionState
+from schemas.sessions import Session, SessionState
 from schemas.webhooks import Source
 
 SERVICE = "IS" + "0" * 31 + "1"

@@ -6,7 +6,7 @@ call stands in for that.
 """
 
 from engine.core.table import Row
-from schemas.state import SessionState
+from schemas.sessions import SessionState
 
 CONNECTING, DIALING, RINGING, TALKING = "connecting", "dialing", "ringing", "talking"
 CLOSING, SUCCEEDED, FAILED, ABANDONED = "closing", "succeeded", "failed", "abandoned"

@@ -1,13 +1,12 @@
-"""The policy file: every key checked, and what is not there yet refused with those words."""
+"""The policy file: every key checked, and what contradicts itself refused with the reason."""
 
 from pathlib import Path
 
 import pytest
 
-import cordboard.policies
 from cordboard.errors import SettingsError
-from cordboard.policies import ANY, AVAILABLE, RULES, read_policies
-from schemas.policy import DEFAULT_POLICY, Policies, Policy
+from cordboard.policies import RULES, read_policies
+from schemas.policy import DEFAULT_POLICY, Conversation, ConversationFailure, Policies, Policy
 
 
 def read(tmp_path: Path, text: str) -> Policies:
@@ -27,7 +26,6 @@ def refusal(tmp_path: Path, text: str) -> str:
 def test_the_keys_are_those_of_a_policy() -> None:
     """There is a rule for every field of `Policy`, and none besides."""
     assert list(RULES) == list(Policy.__struct_fields__)
-    assert set(AVAILABLE) <= set(RULES)
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
@@ -105,25 +103,79 @@ def test_what_is_not_allowed_is_told_with_key_value_and_what_is(tmp_path: Path, 
     assert told in message
 
 
+SERVICE = "conversation:IS" + "0" * 32
+
+
+def test_a_conversation_and_its_attributes(tmp_path: Path) -> None:
+    """What is not named has Twilio's default; failures that are not named lead to `default`."""
+    policies = read(
+        tmp_path,
+        f'["+15550100"]\nroute = "{SERVICE}"\n["+15550100".conversation]\nrecord = true\ninbound_timeout_s = 20\n'
+        'on_failure = { busy = "wait" }\n',
+    )
+
+    own = policies.of("+15550100")
+    assert own.service_sid == "IS" + "0" * 32
+    assert own.conversation == Conversation(
+        record=True, inbound_timeout_s=20, on_failure=ConversationFailure(busy="wait")
+    )
+    assert policies.of("+15550101").service_sid is None
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("lines", "told"),
     [
-        'route = "conversation:IS' + "0" * 32 + '"',
-        'machine = "voicemail_message"',
-        'recording = "from_start"',
-        'supervision = { monitor = ["client:*"] }',
+        ('hold_max = "resume"', "hold_max_s is 0"),
+        ('consult_limit = "merge"', "consult_limit_s is 0"),
+        ('max_wait_s = 0\nmax_wait = "voicemail"', "max_wait_s is 0"),
+        ("hold_max_s = 30\nhold_reminder_s = 30", "hold_max_s is 30; allowed is less than that"),
+        ('orphan = ["announce_end", "recall"]', 'nothing comes after "announce_end"'),
+        ('orphan = ["voicemail", "recall"]', 'nothing comes after "voicemail"'),
+        ('orphan = ["recall", "recall"]', "names one twice"),
+        ('machine_message = { say = "Hello" }', 'machine is "off"; allowed is with machine = "voicemail_message"'),
+        ('route = "wait"\nconversation = { record = true }', 'allowed is with route = "conversation:IS…"'),
+        (f'route = "{SERVICE}"\nrecording = "from_start"', "a conversation has no room"),
+        (f'route = "{SERVICE}"\nconversation = {{ trim = "trim-silence" }}', "never matter: record is"),
+        (
+            f'route = "{SERVICE}"\nconversation = {{ inbound_autocreation = false, routing_assignment_timeout_s = 9 }}',
+            "routing_assignment_timeout_s never happens: inbound_autocreation is false",
+        ),
     ],
 )
-def test_what_the_engine_does_not_honour_yet_is_refused_honestly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
-    """A value of the contract whose behaviour is not there is never taken in silence, and is taken once it is."""
-    key = line.partition(" ")[0]
-    monkeypatch.setattr(cordboard.policies, "AVAILABLE", {key: ANY})
-    assert read(tmp_path, f"[defaults]\n{line}\n").defaults != DEFAULT_POLICY
+@pytest.mark.parametrize("table", ["defaults", '"+15550100"'])
+def test_a_policy_that_contradicts_itself_is_refused(tmp_path: Path, table: str, lines: str, told: str) -> None:
+    """With the key, the reason and what is allowed, in whichever table it stands."""
+    message = refusal(tmp_path, f"[{table}]\n{lines}\n")
 
-    monkeypatch.setattr(cordboard.policies, "AVAILABLE", {key: frozenset({"wait"})})
-    assert "is not available in this version: available is " in refusal(tmp_path, f"[defaults]\n{line}\n")
+    assert f"[{table}] " in message
+    assert told in message
+    assert "allowed is" in message
+
+
+def test_what_the_defaults_share_may_be_meant_for_some_numbers(tmp_path: Path) -> None:
+    """The attributes of a conversation may stand once for all numbers that lead to one."""
+    policies = read(tmp_path, f'[defaults]\nconversation = {{ record = true }}\n["+15550100"]\nroute = "{SERVICE}"\n')
+
+    assert policies.of("+15550100").conversation.recorded
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ('{ record = "always" }', "Invalid enum value"),
+        ("{ inbound_timeout_s = 0 }", "Expected `int` >= 1"),
+        ('{ on_failure = { busy = "voicemail", engaged = "wait" } }', "unknown field `engaged`"),
+        ('{ status_events = ["answered"] }', "status_events"),
+        ('{ method = "PUT" }', "method"),
+        ('"IS1"', "Expected `object`"),
+    ],
+)
+def test_a_bad_attribute_is_told_with_its_place(tmp_path: Path, value: str, told: str) -> None:
+    """The message names the attribute, what was wrong with it, and all that there are."""
+    message = refusal(tmp_path, f'["+15550100"]\nroute = "{SERVICE}"\nconversation = {value}\n')
+
+    assert told in message
+    assert "allowed is { inbound_autocreation = …, routing_assignment_timeout_s = …" in message
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from itertools import permutations
 import pytest
 
 from calling import AGENT, CALL_SID, Story, connected, sid
-from conversing import RECORDING, SERVICE, STEPS, Talk, conversation
+from conversing import SERVICE, STEPS, Talk, conversation
 from engine.core.effects import Emit
 from schemas.actions import CreateParticipant, HangUp, LookUp
 from schemas.events import ConversationEvent
 from schemas.records import ActionOutcome, CallSeen
-from schemas.state import CallState, LegState, RecordingState, Role, SessionState
+from schemas.sessions import SessionState
+from schemas.state import CallState, LegState, Role
 from schemas.webhooks import Source
 
 UNREACHED = {
@@ -311,54 +312,6 @@ class TestItsCommands:
         assert len(talk.asked(HangUp)) == 1
         talk.ends("dialed-call-incomplete", "canceled", gone=True)
         assert [result.outcome.value for result in talk.results()] == ["applied", "applied"]
-
-
-class TestItsRecording:
-    """The noun records by itself."""
-
-    def recorded(self, talk: Talk, status: str, **more: str) -> Talk:
-        """A recording callback of the conversation."""
-        return talk.webhook(
-            Source.RECORDING, leg="customer-1", action="conversation", RecordingSid=RECORDING, RecordingStatus=status,
-            **more,
-        )  # fmt: skip
-
-    @pytest.mark.parametrize(
-        ("status", "state"),
-        [("completed", RecordingState.DONE), ("absent", RecordingState.ABSENT), ("failed", RecordingState.FAILED)],
-    )
-    def test_it_is_told_like_any_recording(self, status: str, state: RecordingState) -> None:
-        """Started by its callback, over by its last one, which may come after the end of the call."""
-        talk = self.recorded(Talk(conversation(record="record-from-answer-dual")).called(), "in-progress")
-        assert talk.state.recording.state is RecordingState.ON
-
-        talk.ends("session-success", "completed", RecordingSid=RECORDING)
-        self.recorded(talk, status, RecordingDuration="5")
-
-        assert (talk.state.recording.state, talk.state.recording.sid) == (state, RECORDING)
-        assert f"recording.{status}" in talk.events()
-
-    def test_its_end_is_told_although_its_begin_was_lost(self) -> None:
-        """The action names it."""
-        talk = Talk(conversation(record=True)).called().ends("session-success", "completed", RecordingSid=RECORDING)
-
-        self.recorded(talk, "completed", RecordingDuration="5")
-
-        assert talk.state.recording.state is RecordingState.DONE
-
-    def test_nobody_there_nothing_recorded(self) -> None:
-        """What was expected has not begun."""
-        talk = Talk(conversation(record="record-from-answer")).called()
-        assert talk.state.recording.state is RecordingState.STARTING
-
-        talk.ends("dialed-call-incomplete", "busy", led_to="announce_end")
-
-        assert talk.state.recording.state is RecordingState.OFF
-
-    @pytest.mark.parametrize("record", [False, "do-not-record"])
-    def test_without_record_nothing_is_expected(self, record: object) -> None:
-        """Off."""
-        assert Talk(conversation(record=record)).called().state.recording.state is RecordingState.OFF
 
 
 def test_the_service_is_the_policys() -> None:

@@ -16,7 +16,8 @@ from engine.core.tables.commands import IN_CONVERSATION
 from engine.core.verbs.catalogue import VERBS
 from schemas.actions import HangUp, LookUp
 from schemas.records import ActionOutcome, CallSeen, TimerDue
-from schemas.state import LIVE_SESSION_STATES, CallState, LegState, PendingAction, SessionState
+from schemas.sessions import LIVE_SESSION_STATES, SessionState
+from schemas.state import CallState, LegState, PendingAction
 from schemas.webhooks import Source
 
 FACTS = (
