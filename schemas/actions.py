@@ -29,6 +29,7 @@ class CreateParticipant(_Action, frozen=True, tag="create_participant", omit_def
     """Dial a leg straight into the room with `label` = the leg id. `to` is Twilio's address, not a target text.
 
     `room` is the friendly name; `conference_sid` is used instead once it is known. `from_` empty: the account's number.
+    `detect_message_end`: a machine is told after its tone, and not at its first word.
     """
 
     room: str
@@ -40,6 +41,7 @@ class CreateParticipant(_Action, frozen=True, tag="create_participant", omit_def
     muted: bool = False
     early_media: bool = False
     detect_machine: bool = False
+    detect_message_end: bool = False
     on_doubt: OnDoubt = OnDoubt.FAIL
 
 

@@ -42,7 +42,7 @@ async def create_participant(account: TwilioAccount, action: CreateParticipant) 
             conference_status_callback=account.urls.conference(action),
             conference_status_callback_method="POST",
             conference_status_callback_event=list(CONFERENCE_EVENTS),
-            machine_detection="Enable" if detected else values.unset,
+            machine_detection=_detection(action) if detected else values.unset,
             amd_status_callback=account.urls.machine(action) if detected else values.unset,
         ),
     )
@@ -56,6 +56,11 @@ async def create_participant(account: TwilioAccount, action: CreateParticipant) 
         conference_sid=participant.conference_sid,
         queued_ms=milliseconds(participant.queue_time),
     )
+
+
+def _detection(action: CreateParticipant) -> str:
+    """Twilio's `MachineDetection`."""
+    return "DetectMessageEnd" if action.detect_message_end else "Enable"
 
 
 def milliseconds(queue_time: str | None) -> int:

@@ -4,14 +4,14 @@ from msgspec.structs import replace
 
 from engine.core import destinations, flags, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
-from engine.core.dialling import dial, role_of
+from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, Turn
 from schemas.actions import EndConference
 from schemas.commands import Disposition
 from schemas.policy import CONVERSATION_PREFIX
-from schemas.prompts import prompt_of
-from schemas.state import Direction, LegState, Role, TransferState
+from schemas.prompts import UNANSWERED, prompt_of
+from schemas.state import Direction, Leg, LegState, Role, TransferState
 
 ORPHAN = "orphan"
 WRAP_UP = "wrap_up"
@@ -80,6 +80,23 @@ def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return ORPHAN not in turn.call.timers
 
 
+def tells_agent(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether an agent is there who is to hear that the customer could not be reached."""
+    return turn.call.policy.unanswered == "announce" and not turn.call.room.ending and bool(_agents(turn))
+
+
+def _agents(turn: Turn) -> list[Leg]:
+    """Agents who can be spoken to: an AI agent knows by the event."""
+    return [leg for leg in turn.talking() if leg.role is Role.AGENT and leg.call_sid is not None]
+
+
+def say_unanswered(turn: Turn, leg_id: str) -> None:
+    """The agents hear why there is nobody, outside the room, and their calls end with that."""
+    reason = turn.leg(leg_id).reason or ""
+    for leg in _agents(turn):
+        destinations.send_off(turn, leg, UNANSWERED.get(reason, UNANSWERED["failed"]), voicemail=False)
+
+
 def begin_waiting(turn: Turn, leg_id: str) -> None:
     """The customer is alone in the room: limit the wait and ring whom the policy names."""
     if turn.call.policy.max_wait_s:
@@ -112,12 +129,14 @@ def connect(turn: Turn, leg_id: str) -> None:
 def guard_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """With two parties and nothing in flight the room may end with the customer, even while we are away."""
     customer = turn.customer
-    if customer is not None and customer.state is LegState.JOINED and _ends_with_customer(turn):
+    if customer is not None and customer.state is LegState.JOINED and _ends_with(turn, customer):
         flags.end_with(turn, customer.leg)
 
 
-def _ends_with_customer(turn: Turn) -> bool:
-    return not wraps_up(turn, "") and len(turn.talking()) == 1
+def _ends_with(turn: Turn, customer: Leg) -> bool:
+    """Not while it may be a machine, which leaves the room for its message: the agent is to hear of it."""
+    undetected = customer.machine != NO_DETECTION and customer.answered_by is None
+    return not undetected and not wraps_up(turn, "") and len(turn.talking()) == 1
 
 
 def dial_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -244,6 +263,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "ending": ending,
     "requeues": requeues,
     "grace_over": grace_over,
+    "tells_agent": tells_agent,
 }
 CALL_EFFECTS: dict[str, Act] = {
     "begin_waiting": begin_waiting,
@@ -262,6 +282,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "blame_agent": _blaming("agent_left"),
     "blame_max_wait": _blaming("max_wait"),
     "blame_hub": _blaming("hub_ended"),
+    "say_unanswered": say_unanswered,
     "tell_cancelled": _telling("call.cancelled", "agent_left"),
     "tell_unanswered": _telling("call.unanswered", "unanswered"),
     "tell_abandoned": _telling("call.abandoned", "abandoned"),

@@ -8,7 +8,7 @@ from engine.core import flags, tasks
 from engine.core.dialling import dial, role_of
 from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
 from schemas.actions import RedirectCall
-from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, Prompt
+from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, Prompt, prompt_of
 from schemas.state import Leg, LegState, Role
 
 WAIT = "max_wait"
@@ -45,13 +45,18 @@ def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
     if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
         turn.stimulate(CALL, "end_asked")
         return
-    turn.update(customer.leg, ours=True)
     if turn.call.reason is None:
         turn.set(reason=VOICEMAIL if voicemail else ANNOUNCE_END)
+    send_off(turn, customer, prompt, voicemail=voicemail)
+
+
+def send_off(turn: Turn, leg: Leg, prompt: Prompt, *, voicemail: bool) -> None:
+    """Take a leg out of the room for the last that it hears."""
+    turn.update(leg.leg, ours=True)
     call = turn.call
     turn.request(
         RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
-                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=customer.leg, call_sid=customer.call_sid,
+                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=leg.leg, call_sid=leg.call_sid or "",
                      announce=prompt, voicemail=voicemail)
     )  # fmt: skip
     turn.arm(END, SENT_OFF_WITHIN_MS)
@@ -68,7 +73,7 @@ def overflow(turn: Turn, target: str) -> None:
         tasks.search(turn, Role.AGENT, queue)
         turn.arm(WAIT, tasks.SEARCH_WITHIN_MS + SENT_OFF_WITHIN_MS)
         return
-    leg = dial(turn, role_of(target), target)
+    leg = dial(turn, role_of(target), target, whisper=prompt_of(turn.call.policy.whisper))
     turn.arm(WAIT, turn.leg(leg).ring_timeout_s * 1000 + SENT_OFF_WITHIN_MS)
 
 

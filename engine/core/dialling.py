@@ -9,6 +9,7 @@ from schemas.targets import Target, TargetKind, parse_target
 
 DIAL_WITHIN_MS = 30_000
 CREATE_GRACE_MS = 20_000
+NO_DETECTION, HANG_UP, LEAVE_MESSAGE = "off", "hang_up", "voicemail_message"
 
 
 def dial(
@@ -25,7 +26,10 @@ def dial(
     """Plan a leg and request its creation; gives its id. `ring_timeout_s` defaults to the policy's."""
     target = parse_target(target_text)
     timeout_s = ring_timeout_s or turn.call.policy.ring_timeout_s
-    leg = Leg(turn.next_leg_id(role), role, LegState.PLANNED, target=target_text, ring_timeout_s=timeout_s)
+    leg = Leg(
+        turn.next_leg_id(role), role, LegState.PLANNED, target=target_text, ring_timeout_s=timeout_s,
+        machine=_on_machine(turn, role, target),
+    )  # fmt: skip
     turn.add(leg)
     turn.tell_leg("leg.planned", leg, to=leg.state.value, target=target_text)
     deadline = turn.deadline or turn.at + DIAL_WITHIN_MS
@@ -40,7 +44,7 @@ def _creation(
     muted: bool,
 ) -> Action:  # fmt: skip
     """A whisper must be heard before the room: only then does the leg come by way of our TwiML."""
-    call, detect = turn.call, turn.call.policy.machine != "off"
+    call, detect = turn.call, leg.machine != NO_DETECTION
     to = address_of(target, call.call_id, leg.leg, call.context)
     if whisper is not None:
         return CreateCall(
@@ -52,8 +56,19 @@ def _creation(
         id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at, deadline=deadline,
         leg=leg.leg, room=call.room.name, conference_sid=call.room.sid, to=to, from_=caller,
         timeout_s=leg.ring_timeout_s, early_media=early_media, muted=muted, detect_machine=detect,
-        on_doubt=_on_doubt(target),
+        detect_message_end=leg.machine == LEAVE_MESSAGE, on_doubt=_on_doubt(target),
     )  # fmt: skip
+
+
+def _on_machine(turn: Turn, role: Role, target: Target) -> str:
+    """What becomes of a machine that picks up. Only a phone can have one, and only a customer's is left a message."""
+    if target.kind not in {TargetKind.PHONE, TargetKind.SIP}:
+        return NO_DETECTION
+    wanted, transfer = turn.call.policy.machine, turn.call.transfer
+    if role is Role.CUSTOMER:
+        return wanted
+    asked = role is Role.TARGET and transfer is not None and "machine" in transfer.on_failure
+    return HANG_UP if asked or wanted != NO_DETECTION else NO_DETECTION
 
 
 def role_of(target_text: str) -> Role:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.core import flags, machines, recording_facts, session_facts, tasks
+from engine.core.dialling import NO_DETECTION
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.records import Webhook
@@ -137,9 +138,11 @@ def _detection(turn: Turn, record: Webhook, form: MachineDetection) -> None:
         turn.ignore("duplicate", "amd", leg.leg)
     else:
         turn.update(leg.leg, answered_by=form.answered_by)
-        unwanted = turn.call.policy.machine != "off" and form.answered_by.startswith(_MACHINES)
+        unwanted = leg.machine != NO_DETECTION and form.answered_by.startswith(_MACHINES)
         if not (unwanted and machines.move_leg(turn, "machine", leg.leg)):
             turn.tell_leg("leg.modified", turn.leg(leg.leg), reason=f"answered_by_{form.answered_by}")
+            if leg.role is Role.CUSTOMER:
+                turn.stimulate(CALL, "customer_detected", leg.leg)
 
 
 def _voicemail(turn: Turn, record: Webhook, form: VoicemailLeft) -> None:

@@ -1,10 +1,11 @@
 """What the leg machine's guards ask and its effects do. What a move means for the call is raised as a stimulus."""
 
 from engine.core import flags, tasks
-from engine.core.dialling import leg_timer
+from engine.core.dialling import LEAVE_MESSAGE, leg_timer
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
-from schemas.actions import HangUp, RemoveParticipant
+from schemas.actions import HangUp, RedirectCall, RemoveParticipant
+from schemas.prompts import CALL_US_BACK, prompt_of
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
 HANG_UP_WITHIN_MS = 600_000
@@ -12,7 +13,9 @@ ANSWER_GRACE_MS = 7_000
 LOOK_WITHIN_MS = 5_000
 JOIN_WITHIN_MS = 60_000
 LEAVE_WITHIN_MS = 10_000
+MESSAGE_WITHIN_MS = 180_000
 LOST_AFTER_DOUBTS = 3
+MACHINE = "machine"
 FAILURES = frozenset({"busy", "no_answer", "failed", "rejected", "machine", "cancelled"})
 """Why legs and attempts fail, as contracts.md section 4 has it."""
 
@@ -35,6 +38,13 @@ def given_up(turn: Turn, leg_id: str) -> bool:
 def never_added(turn: Turn, leg_id: str) -> bool:
     """Whether the leave says that it never came in (`participant_add_failed`)."""
     return turn.never_added and not was_in(turn, leg_id)
+
+
+def takes_message(turn: Turn, leg_id: str) -> bool:
+    """Whether a machine with a tone has picked up at a customer whom the policy leaves a message. A fax has none."""
+    leg = turn.leg(leg_id)
+    by = leg.answered_by or ""
+    return leg.machine == LEAVE_MESSAGE and by.startswith("machine") and leg.call_sid is not None
 
 
 def doubt(turn: Turn, leg_id: str) -> None:
@@ -62,6 +72,21 @@ def await_join(turn: Turn, leg_id: str) -> None:
     """Answered: it hears its whisper and then joins."""
     turn.update(leg_id, doubts=0)
     turn.arm(leg_timer(leg_id), JOIN_WITHIN_MS)
+
+
+def leave_message(turn: Turn, leg_id: str) -> None:
+    """Take it out of the room to say the message; its call ends with that."""
+    call, leg = turn.call, turn.leg(leg_id)
+    turn.request(
+        RedirectCall(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                     deadline=turn.at + flags.FLAGS_WITHIN_MS, leg=leg_id, call_sid=leg.call_sid or "",
+                     announce=prompt_of(call.policy.machine_message) or CALL_US_BACK)
+    )  # fmt: skip
+
+
+def await_message(turn: Turn, leg_id: str) -> None:
+    """The message has its time before the leg is looked for and hung up."""
+    turn.arm(leg_timer(leg_id), MESSAGE_WITHIN_MS)
 
 
 def await_leave(turn: Turn, leg_id: str) -> None:
@@ -187,7 +212,7 @@ def _tell_transfer(turn: Turn, leg: Leg) -> None:
 
 def _tell_call(turn: Turn, leg: Leg) -> None:
     if leg.role is Role.CUSTOMER:
-        unreached = leg.joined_at is None and turn.call.direction is Direction.OUTBOUND
+        unreached = (leg.joined_at is None or leg.reason == MACHINE) and turn.call.direction is Direction.OUTBOUND
         turn.stimulate(CALL, "customer_failed" if unreached else "customer_left", leg.leg)
     elif leg.role in TALKING_ROLES:
         if leg.joined_at is None:
@@ -218,6 +243,7 @@ LEG_GUARDS: dict[str, Guard] = {
     "doubted": doubted,
     "given_up": given_up,
     "never_added": never_added,
+    "takes_message": takes_message,
 }
 LEG_EFFECTS: dict[str, Act] = {
     "doubt": doubt,
@@ -226,6 +252,8 @@ LEG_EFFECTS: dict[str, Act] = {
     "await_answer": await_answer,
     "await_join": await_join,
     "await_leave": await_leave,
+    "leave_message": leave_message,
+    "await_message": await_message,
     "ours": ours,
     "hang_up": hang_up,
     "remove": remove,
@@ -236,7 +264,7 @@ LEG_EFFECTS: dict[str, Act] = {
     "blame_create": _blame("create_unknown"),
     "blame_no_answer": _blame("no_answer"),
     "blame_never_joined": _blame("never_joined"),
-    "blame_machine": _blame("machine"),
+    "blame_machine": _blame(MACHINE),
     "blame_gone": _blame("already_gone"),
     "blame_hub": _blame("hub_ended"),
 }

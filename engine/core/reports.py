@@ -36,7 +36,7 @@ from schemas.actions import (
 from schemas.events import ActionEvent
 from schemas.records import ActionOutcome, ActionReport
 from schemas.results import Outcome
-from schemas.state import Leg
+from schemas.state import Leg, LegState
 
 NOT_FOUND = 404
 
@@ -81,6 +81,8 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
         case EndConference() if not done:
             for live in turn.live():
                 turn.stimulate(LEG, "remove", live.leg)
+        case RedirectCall() if not done and leg is not None and leg.state is LegState.LEAVING:
+            turn.stimulate(LEG, "overdue", leg.leg)
         case RedirectCall() if not done:
             turn.stimulate(CALL, "end_asked")
         case CreateTask():

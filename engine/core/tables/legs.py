@@ -43,7 +43,9 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "left", "source": [*NOT_IN, JOINED], "dest": LEFT, "after": ["close"]},
     {"trigger": "left", "source": LEAVING, "dest": FAILED, "conditions": ["never_added"], "after": ["close"]},
     {"trigger": "left", "source": LEAVING, "dest": LEFT, "after": ["close"]},
-    # Answering-machine detection, where the policy wants no machines.
+    # Answering-machine detection, where no machine is wanted; a customer's may be left a message.
+    {"trigger": "machine", "source": [*CALLED, JOINED], "dest": LEAVING, "conditions": ["takes_message"],
+     "after": ["blame_machine", "ours", "leave_message", "await_message"]},
     {"trigger": "machine", "source": [*CALLED, JOINED], "dest": LEAVING,
      "after": ["blame_machine", "hang_up", "await_leave"]},
     # We want it gone.
