@@ -45,12 +45,13 @@ def change(world: World, recording: Recording, status: str) -> None:
 
 
 def finish(world: World, recording: Recording) -> None:
-    """Finish a recording, ``absent`` if nobody spoke; nothing follows on one that is finished already."""
+    """Finish a recording, ``absent`` if nobody spoke, else of a second at least; one that is finished stays so."""
     if recording.status not in ACTIVE:
         return
     recording.updated_at = world.clock.now()
-    recording.duration_s = round(recording.updated_at - recording.created_at)
-    recording.status = "absent" if _silent(world, recording) else "completed"
+    silent = _silent(world, recording)
+    recording.duration_s = max(round(recording.updated_at - recording.created_at), 0 if silent else 1)
+    recording.status = "absent" if silent else "completed"
     _tell(world, recording)
 
 

@@ -12,7 +12,13 @@ from schemas.intake import command_record_id
 from schemas.results import RESULT_TYPE
 
 _WIDTH = 160
-_PLAIN = {"voice": "incoming call", "joining": "leg asked to join", "amd": "answering-machine detection"}
+_PLAIN = {
+    "voice": "incoming call",
+    "joining": "leg asked to join",
+    "amd": "answering-machine detection",
+    "voicemail": "message left",
+    "conversation_action": "conversation result",
+}
 
 
 def print_json(documents: Iterable[Any]) -> None:
@@ -96,6 +102,8 @@ def cause_in_words(cause: str) -> str:
             words = f"call status {status}"
         case ["conference", _, event, *_]:
             words = f"conference event {event}"
+        case ["conversation_status", _, status, *_]:
+            words = f"conversation {status}"
         case ["timer", _, *name, _]:
             words = f"timer {'.'.join(name)}"
         case ["report", *action, outcome]:

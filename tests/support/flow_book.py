@@ -9,11 +9,14 @@ import structlog
 
 from flow_pages import FOLDER, Page, page_of, play_all, staged
 from flow_pages_calls import CALL_PAGES
+from flow_pages_conversation import CONVERSATION_PAGE
 from flow_pages_failed import FAILED_PAGE
 from flow_pages_parties import PARTY_PAGES
 from flow_pages_transfers import TRANSFER_PAGES
 
-PAGES: dict[str, Page] = {page.name: page for page in (*CALL_PAGES, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)}
+PAGES: dict[str, Page] = {
+    page.name: page for page in (*CALL_PAGES, CONVERSATION_PAGE, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)
+}
 
 
 async def write(pages: Iterable[Page]) -> None:

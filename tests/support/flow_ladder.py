@@ -21,6 +21,7 @@ _UNTOLD = {"fact.ignored", "leg.modified"}
 _DULL = re.compile(
     r"(Conference)?(Recording)?StatusCallback.*|.*Method|Beep|WaitUrl|EarlyMedia|StartConferenceOnEnter|From"
 )
+_TELLING = ("ReasonParticipantLeft", "AnsweredBy", "RecordingStatus", "Digits", "Result", "DialCallStatus")
 _REPORTED_S = 0.001
 _SAME_S = 0.0005
 _LEG_ORDER = ("customer", "agent", "target", "third", "ai", "supervisor")
@@ -110,12 +111,13 @@ def _value(value: Any) -> str:  # noqa: ANN401 - JSON
 
 def _fetch(played: Played, exchange: Exchange) -> list[str]:
     path, params = urlsplit(exchange.url).path, exchange.params
-    words = [exchange.event, played.legs.get(params.get("CallSid", ""), "")]
+    leg = played.legs.get(params.get("CallSid") or params.get("DialCallSid", ""), "")
+    words = [exchange.event, leg]
     if exchange.event in {"completed", "participant-leave"} or exchange.kind == "call":
         words += [params.get("CallStatus", "") if params.get("CallStatus") != exchange.event else ""]
-    words += [params.get(name, "") for name in ("ReasonParticipantLeft", "AnsweredBy", "RecordingStatus", "Digits")]
+    words += [params.get(name, "") for name in _TELLING]
     lines = [f"T->>C: {path} {' '.join(word for word in words if word)}".rstrip()]
-    if exchange.event == "ringing" and (leg := played.legs.get(params.get("CallSid", ""))):
+    if exchange.event in {"ringing", "call-ringing"} and leg:
         lines.insert(0, f"T->>{_alias(leg)}: rings")
     return [*lines, f"C-->>T: TwiML {_verbs(exchange.body)}"] if exchange.body else lines
 

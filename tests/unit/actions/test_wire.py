@@ -288,10 +288,16 @@ async def test_a_whispered_leg_is_called_with_our_twiml(twilio: FakeTwilio, acco
     assert ours["AsyncAmdStatusCallback"] == f"{VOICE}/amd?call=call-1&leg=target-1&a=call-1.7.0{RETRY}"
 
 
-async def test_machine_detection_of_a_participant(twilio: FakeTwilio, account: TwilioAccount) -> None:
+@pytest.mark.parametrize(("to_the_end", "mode"), [(False, "Enable"), (True, "DetectMessageEnd")])
+async def test_machine_detection_of_a_participant(
+    twilio: FakeTwilio,
+    account: TwilioAccount,
+    to_the_end: bool,
+    mode: str,
+) -> None:
     """A participant has no asynchronous switch: detection and its callback are all."""
-    request = await sent(twilio, account, create(detect_machine=True))
-    assert request.field("MachineDetection") == "Enable"
+    request = await sent(twilio, account, create(detect_machine=True, detect_message_end=to_the_end))
+    assert request.field("MachineDetection") == mode
     assert request.field("AmdStatusCallback") == f"{VOICE}/amd?call=call-1&leg=target-1&a=call-1.7.0{RETRY}"
     assert request.field("AsyncAmd") is None
 
