@@ -5,7 +5,7 @@ browser that calls is a worker: whom it calls is dialled.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator import bridge, payloads, recording
 from emulator import call as calls
@@ -41,6 +41,8 @@ class Session:
     recording: Recording | None = None
     sequence: int = 1
     result: str = ""
+    told_answered: asyncio.Event = field(default_factory=asyncio.Event)
+    told_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def connect(world: World, call: Call, document: Document, verb: Connect, noun: ConversationNoun) -> Source | None:
@@ -54,10 +56,14 @@ async def connect(world: World, call: Call, document: Document, verb: Connect, n
         if not session.result:
             await _serve(world, call, document, session)
     except asyncio.CancelledError:
-        _clear(world, session)
+        _hang_up(world, session)
+        _finish(world, session)
         aside.last_word(world, call, _action(world, call, document, verb, session), payloads.voice_fields(call))
         raise
-    _clear(world, session)
+    _hang_up(world, session)
+    if session.leg is not None and not session.leg.call.live:
+        await session.told_over.wait()
+    _finish(world, session)
     return _action(world, call, document, verb, session)
 
 
@@ -101,6 +107,7 @@ async def _serve(world: World, call: Call, document: Document, session: Session)
     if not leg.ready:
         session.result = "dialed-call-incomplete"
         return
+    await session.told_answered.wait()
     session.result = "session-success"
     session.talk = bridge.connect(world, call, child)
     bridge.hold(world, session.talk, child)
@@ -120,7 +127,10 @@ async def _tell_progress(world: World, call: Call, session: Session, leg: Call) 
             if event.call_sid != leg.sid or not event.kind.startswith("call.") or status not in {*CallStatus}:
                 continue
             _tell(world, call, session, leg, EVENTS.get(CallStatus(status), "call-completed"), CallStatus(status))
+            if status == CallStatus.IN_PROGRESS:
+                session.told_answered.set()
             if CallStatus(status).terminal:
+                session.told_over.set()
                 return
 
 
@@ -144,9 +154,12 @@ def _tell(world: World, call: Call, session: Session, leg: Call, event: str, sta
     world.callbacks.send(KIND, leg.sid, session.told.url, session.told.method, fields, leg.account_sid, event)
 
 
-def _clear(world: World, session: Session) -> None:
+def _hang_up(world: World, session: Session) -> None:
     if session.leg is not None and (session.talk is None or not bridge.redirected(session.leg.call, session.talk)):
         calls.cancel(world, session.leg.call)
+
+
+def _finish(world: World, session: Session) -> None:
     if session.recording is not None:
         recording.finish(world, session.recording)
 

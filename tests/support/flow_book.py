@@ -14,9 +14,8 @@ from flow_pages_failed import FAILED_PAGE
 from flow_pages_parties import PARTY_PAGES
 from flow_pages_transfers import TRANSFER_PAGES
 
-PAGES: dict[str, Page] = {
-    page.name: page for page in (*CALL_PAGES, CONVERSATION_PAGE, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)
-}
+_ALL = (*CALL_PAGES, CONVERSATION_PAGE, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)
+PAGES: dict[str, Page] = {page.name: page for page in _ALL}
 
 
 async def write(pages: Iterable[Page]) -> None:

@@ -52,6 +52,7 @@ async def _worker_calls(play: Play) -> None:
 async def _nobody_answers(play: Play) -> None:
     await _called(play)
     await play.waits_for("call.ended")
+    await play.leaves_a_message("customer-1")
 
 
 CONVERSATION_PAGE = Page(
@@ -95,7 +96,7 @@ CONVERSATION_PAGE = Page(
             "failed, cancelled, declined in the whisper",
             "`dialed-call-incomplete`, `failed`, `canceled`, `completed`",
             "`call.unanswered`",
-            f"{CORE}::TestItsEnds::test_a_worker_who_is_not_reached",
+            f"{CORE}::test_a_worker_who_is_not_reached",
         ),
         Ending(
             "no worker in time",
@@ -114,7 +115,7 @@ CONVERSATION_PAGE = Page(
             "no callback at all",
             "the timer conversation, then a look at the calls",
             "no command",
-            f"{CORE}::TestItsCare::test_a_session_that_nobody_tells_about_is_looked_at_again_and_again",
+            f"{CORE}::test_a_session_that_nobody_tells_about_is_looked_at_again_and_again",
         ),
     ),
 )

@@ -20,7 +20,7 @@ async def _recall(play: Play) -> None:
 async def _voicemail(play: Play) -> None:
     await cold(play, "--on-failure", "default=voicemail")
     await play.declines("target-1")
-    await play.hangs_up("customer-1")
+    await play.leaves_a_message("customer-1")
 
 
 async def _announce_end(play: Play) -> None:

@@ -105,7 +105,7 @@ ORPHAN = Page(
 async def _message(play: Play) -> None:
     await play.dials_in()
     await play.waits_for("leg.left")
-    await play.hangs_up("customer-1")
+    await play.leaves_a_message("customer-1")
 
 
 VOICEMAIL = Page(

@@ -129,6 +129,17 @@ class Play:
         self._acts(leg, "hangs up")
         await self._control(leg, "hangup")
 
+    async def leaves_a_message(self, leg: str) -> None:
+        """`leg` hears the tone, speaks, and puts the phone down."""
+        sid = await self.call.sid_of(leg)
+
+        async def hears_the_tone() -> bool:
+            return self.stage.is_recorded(sid)
+
+        await soon("the tone", hears_the_tone)
+        self._acts(leg, "speaks, then hangs up")
+        await self._control(leg, "hangup")
+
     async def _control(self, leg: str, what: str) -> None:
         await self.stage.twilio("POST", f"/calls/{await self.call.sid_of(leg)}/{what}")
         await self.stage.settled()

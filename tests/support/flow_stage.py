@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from emulator import EmulatorConfig, NumberConfig, Person
+from emulator import EmulatorConfig, NumberConfig, Person, recording
 from emulator.exchange import Exchanger, Reply
 from emulator.journal import Exchange, RestRequest
 from emulator.people import Answer
@@ -159,6 +159,10 @@ class Stage(Stack):
     def rest_taken(self) -> list[RestRequest]:
         """The REST requests that the local Twilio has taken."""
         return list(self._world.rest.entries)
+
+    def is_recorded(self, call_sid: str) -> bool:
+        """Whether the local Twilio records a call."""
+        return bool(recording.of(self._world, call_sid))
 
     def check(self) -> None:
         """Fail when the local Twilio itself has broken: what was recorded is then worth nothing."""
