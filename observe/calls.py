@@ -27,6 +27,10 @@ ENDED_KEPT_MS = 6 * 3_600_000
 _log = structlog.get_logger(__name__)
 
 
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    call_sid: str | None = None
+
+
 class _Outline(msgspec.Struct, frozen=True, gc=False):
     """What the list is searched by; the rest of the state is skipped, not decoded."""
 
@@ -34,6 +38,7 @@ class _Outline(msgspec.Struct, frozen=True, gc=False):
     state: CallState
     created_at: int
     ended_at: int | None = None
+    legs: tuple[_Line, ...] = ()
 
 
 class _Envelope(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +77,7 @@ class Calls:
         self._ended_kept = ended_kept
         self._ended_kept_ms = ended_kept_ms
         self._calls: dict[str, _Kept] = {}
+        self._by_call_sid: dict[str, str] = {}
         self._ended: OrderedDict[str, int] = OrderedDict()
         self._order: list[tuple[int, str]] = []
 
@@ -95,6 +101,10 @@ class Calls:
         """A call as the engine holds it, or None when it is neither live nor lately ended."""
         kept = self._calls.get(call_id)
         return None if kept is None else _call(kept)
+
+    def call_of(self, sid: str) -> str:
+        """The call that an id means: its own, or the CallSid of one of its legs; what nobody knows stays as it is."""
+        return sid if sid in self._calls else self._by_call_sid.get(sid, sid)
 
     def created_at(self, call_id: str) -> int | None:
         """When a call began, ms since the epoch, or None for one that is not here."""
@@ -129,6 +139,9 @@ class Calls:
         if call_id not in self._calls:
             insort(self._order, (outline.created_at, call_id))
         self._calls[call_id] = _Kept(outline, encoded)
+        for leg in outline.legs:
+            if leg.call_sid is not None:
+                self._by_call_sid[leg.call_sid] = call_id
         if outline.state is CallState.ENDED:
             self._ended.setdefault(call_id, outline.ended_at or outline.created_at)
             self._expire()
@@ -148,6 +161,8 @@ class Calls:
         kept = self._calls.pop(call_id, None)
         if kept is not None:
             del self._order[bisect_left(self._order, (kept.outline.created_at, call_id))]
+            for leg in kept.outline.legs:
+                self._by_call_sid.pop(leg.call_sid or "", None)
 
 
 def _call(kept: _Kept) -> Call | None:

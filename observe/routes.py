@@ -66,9 +66,9 @@ class Reading:
         return _json(page)
 
     async def show_call(self, request: web.Request) -> web.Response:
-        """`GET /v1/calls/{call_id}`."""
-        call_id = _call_id(request)
+        """`GET /v1/calls/{call_id}`; the CallSid of any of its legs will do."""
         await _ready(self._calls.tail)
+        call_id = self._calls.call_of(_call_id(request))
         call = self._calls.get(call_id)
         if call is None:
             raise ProblemError(
@@ -79,9 +79,9 @@ class Reading:
         return _json(view_of(call, await attempts_of(self._log, call_id, pending)))
 
     async def show_timeline(self, request: web.Request) -> web.Response:
-        """`GET /v1/calls/{call_id}/events`."""
-        call_id = _call_id(request)
+        """`GET /v1/calls/{call_id}/events`; the CallSid of any of its legs will do."""
         await _ready(self._timelines.tail)
+        call_id = self._calls.call_of(_call_id(request))
         timeline = await self._timelines.of(call_id, self._calls.created_at(call_id))
         if not timeline.events and self._calls.get(call_id) is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"nothing is known of {call_id}")

@@ -86,7 +86,9 @@ async def test_a_person_is_left_none(stack: Stack) -> None:
     """They talk; the room may then end with the customer."""
     await stack.person(CUSTOMER, ring_s=0.05, detect_s=0.2)
     call = await stack.browser_dials(AGENT, CUSTOMER)
-    await call.reaches("in_conference")
+    view = await call.reaches("in_conference")
+    _, same = await stack.request("GET", f"{stack.reads}/v1/calls/{await call.sid_of('customer-1')}")
+    assert (same["call_id"], same["room"]) == (call.call_id, view["room"])
 
     async def guarded() -> bool:
         legs = {leg["leg"]: leg for leg in (await call.view())["legs"]}

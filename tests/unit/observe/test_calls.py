@@ -1,13 +1,14 @@
 """The read model of calls: the newest state of each, bounded, in pages."""
 
 import pytest
+from msgspec.structs import replace
 
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Record
 from observe.calls import Calls, InvalidCursorError
 from observed import BEGAN_AT, a_call, call_sid
 from schemas.codec import encode
-from schemas.state import Call, CallState, StateRecord
+from schemas.state import Call, CallState, Leg, LegState, Role, StateRecord
 from schemas.topics import CLAIM_KEY, STATE_POSITION_KEY, Topic
 
 NOW = BEGAN_AT + 3_600_000
@@ -44,6 +45,19 @@ def test_the_newest_state_of_a_call_is_shown() -> None:
     assert view is not None
     assert view.state == "held"
     assert len(calls) == 1
+
+
+def test_the_call_sid_of_any_leg_leads_to_its_call() -> None:
+    """Which room a CallSid is in can be read, whoever's leg it is; what has been forgotten is not found any more."""
+    calls = model()
+    leg = Leg("customer-1", Role.CUSTOMER, LegState.JOINED, call_sid=call_sid(77))
+    tell(calls, replace(a_call(1), legs=(leg,)))
+
+    assert calls.call_of(call_sid(77)) == calls.call_of(call_sid(1)) == call_sid(1)
+    assert calls.call_of(call_sid(78)) == call_sid(78)
+
+    calls.apply(record(call_sid(1).encode(), None))
+    assert calls.call_of(call_sid(77)) == call_sid(77)
 
 
 def test_claims_and_positions_are_no_calls() -> None:
