@@ -26,6 +26,7 @@ _USELESS: dict[TransferMode, tuple[str, ...]] = {
     TransferMode.COLD: ("transfer.swap", "transfer.merge"),
     TransferMode.CONSULT: ("transfer.complete", "transfer.merge"),
 }
+_ABOUT_LEGS = frozenset({"unknown_leg", "ambiguous_leg", "leg_not_joined", "not_an_agent"})
 _DOUBTFUL = {"create_unknown": Outcome.UNKNOWN, "expired": Outcome.EXPIRED}
 
 
@@ -47,7 +48,13 @@ def applied(turn: Turn, command: Command, detail: str | None = None) -> None:
 
 def rejected(turn: Turn, command: Command, reason: str, detail: str | None = None) -> None:
     """Answer that it is not allowed, with what is."""
-    _reply(turn, command, Outcome.REJECTED, reason=reason, detail=detail)
+    named = reason in _ABOUT_LEGS and detail is None
+    _reply(turn, command, Outcome.REJECTED, reason=reason, detail=_legs(turn) if named else detail)
+
+
+def _legs(turn: Turn) -> str:
+    """The legs that a command could have named."""
+    return "there are " + (", ".join(f"{leg.leg} ({leg.state.value})" for leg in turn.live()) or "no legs")
 
 
 def expired(turn: Turn, command: Command) -> None:
@@ -88,6 +95,11 @@ def unknown_call(command: Command) -> Reply:
     reason = "invalid" if command.invalid is not None else "unknown_call"
     answer = Answer("", Outcome.REJECTED.value, reason, None, NEVER, command.invalid)
     return _result(command, answer, replayed=False)
+
+
+def refused(command: Command, reason: str, detail: str) -> Reply:
+    """The answer to a command that begins no call."""
+    return _result(command, Answer("", Outcome.REJECTED.value, reason, None, NEVER, detail), replayed=False)
 
 
 def repeated(turn: Turn, command: Command) -> bool:

@@ -1,6 +1,6 @@
 """How a call begins: a caller's webhook, an agent's browser, or `call.dial`."""
 
-from engine.core import answers, sessions
+from engine.core import answers, sessions, tasks
 from engine.core.config import CoreConfig
 from engine.core.dialling import dial as dial_leg
 from engine.core.effects import Step
@@ -48,6 +48,9 @@ def by_command(config: CoreConfig, command: Command) -> Turn | Step:
         return Step(None, (answers.unknown_call(command),))
     if not isinstance(data, Dial):
         return Step(None, (answers.unknown_call(command),))
+    if any(tasks.queue_of(target) is not None for target in (data.agent, data.to)):
+        why = "a queue cannot be dialled: expected phone:, sip:, client: or app:"
+        return Step(None, (answers.refused(command, "not_a_person", why),))
     from_ = target_of_address(data.from_) if data.from_ else None
     number = from_.twilio_address if from_ is not None else config.number
     call = Call(

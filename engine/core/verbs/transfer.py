@@ -51,7 +51,8 @@ def steer(turn: Turn, command: Command, data: SteerTransfer) -> None:
 def _initiator(turn: Turn, name: str | None) -> Leg | str:
     """Who hands over: the leg named, else the only agent in the room."""
     if name is not None:
-        return joined(turn, name)
+        leg = joined(turn, name)
+        return "not_an_agent" if isinstance(leg, Leg) and leg.role not in TALKING_ROLES else leg
     talking = [leg for leg in turn.call.legs if leg.role in TALKING_ROLES and leg.state is LegState.JOINED]
     if not talking:
         return "no_initiator"

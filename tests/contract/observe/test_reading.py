@@ -21,7 +21,7 @@ async def test_a_call_is_shown_as_the_engine_holds_it(ops: ReadingClient, writte
 
     assert list(answer.body) == [
         "call_id", "state", "version", "direction", "account_sid", "created_at", "ended_at", "room", "context", "legs",
-        "transfer", "supervisions", "recording", "timers", "pending_actions", "quarantined",
+        "transfer", "supervisions", "recording", "conversation", "timers", "pending_actions", "quarantined",
     ]  # fmt: skip
     assert answer.body["state"] == "waiting"
 
