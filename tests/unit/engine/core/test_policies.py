@@ -49,6 +49,13 @@ def test_max_wait_overflows_to_a_target_then_says_goodbye() -> None:
     assert story.asked(RedirectCall)[-1].voicemail is False
 
 
+def test_the_overflow_hears_the_whisper_too() -> None:
+    """Whoever is rung for the caller by the policy."""
+    story = waiting(Policy(max_wait=OTHER, max_wait_s=30, whisper="A call for you")).after(30)
+
+    assert story.asked(CreateCall)[-1].to == OTHER
+
+
 def test_max_wait_0_waits_for_ever() -> None:
     """0 switches the limit off."""
     assert "max_wait" not in waiting(Policy(max_wait_s=0)).state.timers
