@@ -52,7 +52,7 @@ HOLES: dict[str, tuple[object, str, Any]] = {
     "commands": (surfaces, "InvalidCloudEventError", ZeroDivisionError),
     "targets": (surfaces, "parse_target", lambda text: Target(TargetKind.PHONE, text)),
     "webhooks": (surfaces, "UnplaceableError", ZeroDivisionError),
-    "documents": (twiml, "_document", lambda root: f"<Response>{root[0].text}</Response>".encode()),
+    "documents": (twiml, "document", lambda root: f"<Response>{root[0].text}</Response>".encode()),
     "policies": (surfaces, "SettingsError", ZeroDivisionError),
 }
 
