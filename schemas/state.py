@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.actions import Action
+from schemas.answers import Answer
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
 from schemas.quarantine import Quarantine
@@ -280,17 +281,6 @@ class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     leg: str | None = None
     action: str | None = None
     task: str | None = None
-
-
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A result that was given, kept so that a repeated command gets the same again."""
-
-    key: str
-    outcome: str
-    reason: str | None = None
-    state: str | None = None
-    allowed: tuple[str, ...] = ()
-    detail: str | None = None
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):

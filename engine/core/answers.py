@@ -11,11 +11,12 @@ from engine.core.legs import is_over
 from engine.core.tables import transfers
 from engine.core.tables.commands import NEVER, allowed_in
 from engine.core.turn import Turn
+from schemas.answers import Answer
 from schemas.commands import TransferMode
 from schemas.ids import command_key, result_id
 from schemas.records import Command
 from schemas.results import Outcome, Result
-from schemas.state import Answer, Call, CallState, Leg, LegState, OpenCommand, TaskState, TransferState
+from schemas.state import Call, CallState, Leg, LegState, OpenCommand, TaskState, TransferState
 
 MOST_ANSWERS = 64
 
