@@ -24,7 +24,8 @@ _GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https
 @pytest.mark.parametrize("route", sorted(TWIML_ROUTES))
 async def test_in_twiml(twilio: Twilio, route: Route) -> None:
     """Whatever a document names of us carries the retry policy."""
-    answer = await twilio.post(f"{route}?call={CALL}&leg=customer-1&say=x", VOICE)
+    fields = {**VOICE, "Result": "no-answer"}
+    answer = await twilio.post(f"{route}?call={CALL}&leg=customer-1&say=x&on_no_answer=voicemail", fields)
     urls = [unescape(url) for url in _OURS.findall(answer.text)]
     assert urls or route in {Route.DIAL_ACTION, Route.ANNOUNCE, Route.WHISPER, Route.WAIT}
     assert [url for url in urls if not url.endswith(RETRY_FRAGMENT)] == []
