@@ -12,13 +12,17 @@ TOO_LATE = "deadline"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer. `code` is Twilio's error code, `readable` is false for a 2xx whose body said nothing usable."""
+    """An HTTP answer. `code` is Twilio's error code, `readable` is false for a 2xx whose body said nothing usable.
+
+    `etag` is the version of the resource, where Twilio tells one (TaskRouter).
+    """
 
     status: int
     code: int | None = None
     retry_after_s: float | None = None
     request_id: str | None = None
     readable: bool = True
+    etag: str | None = None
 
 
 class Silence(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ class Verb(StrEnum):
     ANNOUNCE_ALL = "announce_all"
     CREATE_TASK = "create_task"
     UPDATE_TASK = "update_task"
+    ANNOTATE_TASK = "annotate_task"
     UPDATE_RESERVATION = "update_reservation"
     LOOK_UP = "look_up"
 
@@ -41,6 +42,9 @@ class Verb(StrEnum):
 CREATING = frozenset({Verb.CREATE_PARTICIPANT, Verb.CREATE_CALL})
 ONCE = CREATING | {Verb.START_RECORDING, Verb.CREATE_TASK}
 """What must not be repeated blindly: every time makes one more."""
+
+_READING = frozenset({Verb.LOOK_UP, Verb.ANNOTATE_TASK})
+"""What begins with reading: an answer that says nothing usable is a failure."""
 
 ENDING = frozenset({Verb.REMOVE_PARTICIPANT, Verb.END_CONFERENCE, Verb.HANG_UP, Verb.REDIRECT_CALL, Verb.UPDATE_TASK})
 """What is wanted in the end is that somebody is gone: one who has gone before is no failure."""
@@ -143,9 +147,9 @@ def _in_doubt(verb: Verb, reason: str, again_ms: int, answer: Answer | None) -> 
 
 
 def _of_success(verb: Verb, answer: Answer) -> Verdict:
-    if answer.readable or verb not in ONCE | {Verb.LOOK_UP}:
+    if answer.readable or verb not in ONCE | _READING:
         return Done(status=answer.status)
-    if verb is Verb.LOOK_UP:
+    if verb in _READING:
         return Failed(reason="unreadable", status=answer.status)
     return Doubtful(reason="unreadable", status=answer.status)  # created, and we do not know its SID
 

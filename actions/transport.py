@@ -236,6 +236,7 @@ def _answer_of(response: Response) -> Answer:
         code=_code_of(response.text) if status >= _REFUSED else None,
         retry_after_s=_seconds(headers.get(hdrs.RETRY_AFTER)),
         request_id=headers.get("Twilio-Request-Id"),
+        etag=headers.get(hdrs.ETAG),
     )
 
 

@@ -11,10 +11,11 @@ from actions.verbs.look_up import look_up
 from actions.verbs.recordings import start_recording, update_recording
 from actions.verbs.redirect_call import redirect_call
 from actions.verbs.remove_participant import remove_participant
-from actions.verbs.tasks import create_task, update_reservation, update_task
+from actions.verbs.tasks import annotate_task, create_task, update_reservation, update_task
 from actions.verbs.update_participant import update_participant
 from schemas.actions import (
     Action,
+    AnnotateTask,
     AnnounceAll,
     CreateCall,
     CreateParticipant,
@@ -59,6 +60,8 @@ async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: 
             return await create_task(account, action)
         case UpdateTask():
             return await update_task(account, action)
+        case AnnotateTask():
+            return await annotate_task(account, action)
         case UpdateReservation():
             return await update_reservation(account, action)
         case LookUp():

@@ -46,10 +46,11 @@ class CreateParticipant(_Action, frozen=True, tag="create_participant", omit_def
 
 
 class CreateCall(_Action, frozen=True, tag="create_call", omit_defaults=True, kw_only=True):
-    """Dial a leg that hears `whisper` before our TwiML lets it into the room."""
+    """Dial a leg that hears `whisper` before our TwiML lets it into `room` (empty: the first one of its call)."""
 
     to: str
     from_: str = ""
+    room: str = ""
     whisper: Prompt | None = None
     timeout_s: int = 20
     detect_machine: bool = False
@@ -130,10 +131,11 @@ class UpdateRecording(_Action, frozen=True, tag="update_recording", omit_default
 
 
 class TaskEnd(StrEnum):
-    """How a task is ended: the work is done, or nobody wants it any more."""
+    """How a task is ended: the work is done, nobody wants it any more, or the worker still writes it up."""
 
     COMPLETED = "completed"
     CANCELED = "canceled"
+    WRAPPING = "wrapping"
 
 
 class ReservationAnswer(StrEnum):
@@ -144,12 +146,17 @@ class ReservationAnswer(StrEnum):
 
 
 class CreateTask(_Action, frozen=True, tag="create_task", omit_defaults=True, kw_only=True):
-    """Ask TaskRouter for a worker. The attributes carry `queue`, `call_id`, `call_sid` and `task`, and the context."""
+    """Ask TaskRouter for a worker. The attributes carry `queue`, `call_id`, `call_sid` and `task`, and the context.
+
+    `conference_sid` and `original_task` (a SID) go with them where they are known: a transfer to a queue.
+    """
 
     task: str
     queue: str
     call_sid: str
     context: dict[str, str] = {}
+    conference_sid: str | None = None
+    original_task: str | None = None
 
 
 class UpdateTask(_Action, frozen=True, tag="update_task", omit_defaults=True, kw_only=True):
@@ -159,6 +166,23 @@ class UpdateTask(_Action, frozen=True, tag="update_task", omit_defaults=True, kw
     task_sid: str
     status: TaskEnd
     reason: str = ""
+
+
+class TaskConference(msgspec.Struct, frozen=True, gc=False):
+    """What TaskRouter's own conference instruction writes into a task: the room and the CallSids of the two in it."""
+
+    room_name: str
+    sid: str
+    worker: str
+    customer: str
+
+
+class AnnotateTask(_Action, frozen=True, tag="annotate_task", omit_defaults=True, kw_only=True):
+    """Merge the call's id, and the conference where one is given, into a task's attributes. The others stay."""
+
+    task: str
+    task_sid: str
+    conference: TaskConference | None = None
 
 
 class UpdateReservation(_Action, frozen=True, tag="update_reservation", omit_defaults=True, kw_only=True):
@@ -181,7 +205,7 @@ class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=Tr
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
     | RedirectCall | StartRecording | UpdateRecording
-    | CreateTask | UpdateTask | UpdateReservation | LookUp
+    | CreateTask | UpdateTask | AnnotateTask | UpdateReservation | LookUp
 )  # fmt: skip
 
 CREATING = (CreateParticipant, CreateCall)

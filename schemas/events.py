@@ -164,7 +164,7 @@ EventData = (
 CALL_EVENTS = (
     "call.created", "call.waiting", "call.connected", "call.held", "call.resumed", "call.transferring", "call.orphaned",
     "call.recovered", "call.customer_left", "call.abandoned", "call.unanswered", "call.cancelled", "call.wrap_up",
-    "call.dropped", "call.reaped", "call.quarantined", "call.ended",
+    "call.ringing", "call.dropped", "call.reaped", "call.quarantined", "call.ended",
 )  # fmt: skip
 LEG_EVENTS = (
     "leg.planned", "leg.dialing", "leg.ringing", "leg.answered", "leg.joined", "leg.leaving", "leg.left", "leg.failed",
@@ -186,7 +186,8 @@ RECORDING_EVENTS = (
     "recording.failed", "recording.absent",
 )  # fmt: skip
 TASK_EVENTS = (
-    "task.creating", "task.pending", "task.reserved", "task.assigned", "task.completed", "task.canceled", "task.failed",
+    "task.creating", "task.pending", "task.reserved", "task.assigned", "task.wrapping", "task.completed",
+    "task.canceled", "task.failed",
 )  # fmt: skip
 CONVERSATION_EVENTS = (
     "conversation.connecting", "conversation.dialing", "conversation.ringing", "conversation.talking",

@@ -16,6 +16,7 @@ LEG_ID_PATTERN = r"^(customer|agent|target|supervisor|ai|third)-[1-9][0-9]{0,5}\
 CALL_SID_PATTERN = r"^CA[0-9a-fA-F]{32}\Z"
 CONFERENCE_SID_PATTERN = r"^CF[0-9a-fA-F]{32}\Z"
 ACCOUNT_SID_PATTERN = r"^AC[0-9a-fA-F]{32}\Z"
+TASK_SID_PATTERN = r"^WT[0-9a-fA-F]{32}\Z"
 ROOM_PREFIX = "room-"
 
 CallId = Annotated[str, Meta(pattern=CALL_ID_PATTERN, description="Identity of a call: a CallSid, or derived.")]
@@ -27,6 +28,7 @@ AccountSid = Annotated[str, Meta(pattern=ACCOUNT_SID_PATTERN)]
 _CALL_ID = re.compile(CALL_ID_PATTERN)
 _LEG_ID = re.compile(LEG_ID_PATTERN)
 _CALL_SID = re.compile(CALL_SID_PATTERN)
+_TASK_SID = re.compile(TASK_SID_PATTERN)
 
 
 class InvalidIdError(ValueError):
@@ -70,13 +72,23 @@ def is_call_sid(text: str) -> bool:
     return _CALL_SID.fullmatch(text) is not None
 
 
+def is_task_sid(text: str) -> bool:
+    """Whether `text` can be the SID of a TaskRouter task."""
+    return _TASK_SID.fullmatch(text) is not None
+
+
 def room_of(call_id: CallId) -> str:
     """The conference friendly name of a call: nothing personal (Twilio's rule for FriendlyName)."""
     return ROOM_PREFIX + call_id
 
 
 def call_of_room(friendly_name: str) -> CallId | None:
-    """The call that a conference belongs to by its friendly name, or None for a conference that is not ours."""
+    """The call that a conference belongs to by its friendly name, or None for a conference that is not ours.
+
+    A conference that TaskRouter has made is named after its task, and so is the call that was adopted with it.
+    """
+    if is_task_sid(friendly_name):
+        return friendly_name
     call_id = friendly_name.removeprefix(ROOM_PREFIX)
     return call_id if call_id != friendly_name and is_call_id(call_id) else None
 

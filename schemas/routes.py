@@ -22,6 +22,7 @@ class Route(StrEnum):
     RECORDING = "/v1/voice/recording"
     AMD = "/v1/voice/amd"
     DIAL_ACTION = "/v1/voice/dial-action"
+    ENQUEUE_ACTION = "/v1/voice/enqueue-action"
     CONVERSATION_ACTION = "/v1/voice/conversation-action"
     CONVERSATION_STATUS = "/v1/voice/conversation-status"
     WAIT = "/v1/voice/wait"

@@ -14,6 +14,7 @@ from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.policy import DEFAULT_POLICY, Policy
 from schemas.quarantine import Quarantine
 from schemas.sessions import LIVE_SESSION_STATES, Session
+from schemas.task_states import TaskState
 
 DEFINITION = 2
 FIRST_DEFINITION = 1
@@ -155,12 +156,17 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged."""
+    """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged.
+
+    `adopted`: TaskRouter makes it, named after the task. Of such a room Twilio tells neither `participant-modify` nor
+    announcements (twilio-facts.md 5.2).
+    """
 
     name: str
     sid: str | None = None
     started: bool = False
     ending: bool = False
+    adopted: bool = False
 
 
 class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -242,23 +248,12 @@ class PendingAction(msgspec.Struct, frozen=True, gc=False):
     since: int
 
 
-class TaskState(StrEnum):
-    """Where a TaskRouter task of the call is (twilio-facts.md section 5)."""
-
-    CREATING = "creating"
-    PENDING = "pending"
-    RESERVED = "reserved"
-    ASSIGNED = "assigned"
-    COMPLETED = "completed"
-    CANCELED = "canceled"
-    FAILED = "failed"
-
-
-LIVE_TASK_STATES = frozenset({TaskState.CREATING, TaskState.PENDING, TaskState.RESERVED, TaskState.ASSIGNED})
-
-
 class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation."""
+    """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation.
+
+    `enqueued`: the caller waits in TaskRouter's own queue (`<Enqueue>`), and TaskRouter makes the conference. Else the
+    task is ours and the worker is joined into our room.
+    """
 
     task: str
     queue: str
@@ -268,6 +263,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reservation_sid: str | None = None
     leg: str | None = None
     reason: str | None = None
+    enqueued: bool = False
 
 
 class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -16,6 +16,8 @@ TargetText = Annotated[
     str, Meta(pattern=TARGET_PATTERN, description="phone:+E164, sip:user@host, client:identity, queue:NAME or app:AP…")
 ]
 TARGET = re.compile(TARGET_PATTERN)
+ENQUEUE = "enqueue:"
+"""Prefix of a route that puts the caller into TaskRouter's own queue (`<Enqueue>`). It is no target of a command."""
 
 
 class TargetKind(StrEnum):

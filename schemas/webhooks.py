@@ -20,6 +20,7 @@ class Source(StrEnum):
     AMD = "amd"
     RECORDING = "recording"
     DIAL_ACTION = "dial_action"
+    ENQUEUE_ACTION = "enqueue_action"
     CONVERSATION_ACTION = "conversation_action"
     CONVERSATION_STATUS = "conversation_status"
     VOICEMAIL = "voicemail"
@@ -119,10 +120,14 @@ class Assignment(_Form, frozen=True, rename="pascal", gc=False):
     worker_sid: str = ""
     worker_attributes: str = "{}"
     task_attributes: str = "{}"
+    task_queue_name: str = ""
 
 
 class TaskEvent(_Form, frozen=True, rename="pascal", gc=False):
-    """A TaskRouter event about a task or a reservation. `sid` is the event's own."""
+    """A TaskRouter event about a task or a reservation. `sid` is the event's own.
+
+    `task_canceled_reason` is `hangup` where the caller gave up in the queue, `redirected` where the call was led away.
+    """
 
     event_type: str
     sid: str
@@ -130,6 +135,18 @@ class TaskEvent(_Form, frozen=True, rename="pascal", gc=False):
     task_sid: str = ""
     reservation_sid: str | None = None
     task_attributes: str = "{}"
+    task_queue_name: str = ""
+    task_canceled_reason: str = ""
+    worker_attributes: str = "{}"
+
+
+class QueueLeft(_Form, frozen=True, rename="pascal", gc=False):
+    """The `<Enqueue action>` request: the caller is in TaskRouter's queue no more. `queue_time` is in seconds."""
+
+    call_sid: str
+    queue_result: str
+    account_sid: str = ""
+    queue_time: int | None = None
 
 
 class DialEnded(_Form, frozen=True, rename="pascal", gc=False):
@@ -198,7 +215,7 @@ class ConversationProgress(_Form, frozen=True, rename="pascal", gc=False):
 
 Form = (
     VoiceRequest | CallProgress | ConferenceEvent | MachineDetection | RecordingProgress | DialEnded | VoicemailLeft
-    | Assignment | TaskEvent | ConversationEnded | ConversationProgress
+    | Assignment | TaskEvent | ConversationEnded | ConversationProgress | QueueLeft
 )  # fmt: skip
 
 FORMS: dict[Source, type[Form]] = {
@@ -209,6 +226,7 @@ FORMS: dict[Source, type[Form]] = {
     Source.AMD: MachineDetection,
     Source.RECORDING: RecordingProgress,
     Source.DIAL_ACTION: DialEnded,
+    Source.ENQUEUE_ACTION: QueueLeft,
     Source.CONVERSATION_ACTION: ConversationEnded,
     Source.CONVERSATION_STATUS: ConversationProgress,
     Source.VOICEMAIL: VoicemailLeft,
@@ -248,10 +266,14 @@ def record_id(source: Source, form: Form) -> str:
             return f"amd.{form.call_sid}.{form.answered_by}"
         case RecordingProgress():
             return f"recording.{form.recording_sid}.{form.recording_status}"
-        case Assignment():
-            return f"assignment.{form.reservation_sid}"
-        case TaskEvent():
-            return f"task.{form.sid}"
+        case Assignment() | TaskEvent():
+            return f"task.{form.sid}" if isinstance(form, TaskEvent) else f"assignment.{form.reservation_sid}"
+        case QueueLeft():
+            return f"enqueue_action.{form.call_sid}.{form.queue_result}"
+
+
+GIVEN_BACK = frozenset({"error", "system-error", "queue-full", "leave"})
+"""Results of `<Enqueue>` after which the caller is still on the line and hears what the action answers."""
 
 
 def _order(sequence: int | None, timestamp: str | None) -> str:

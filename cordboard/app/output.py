@@ -16,6 +16,9 @@ _PLAIN = {
     "voice": "incoming call",
     "joining": "leg asked to join",
     "amd": "answering-machine detection",
+    "assignment": "TaskRouter assignment",
+    "task": "TaskRouter event",
+    "enqueue_action": "left the queue",
     "voicemail": "message left",
     "conversation_action": "conversation result",
 }

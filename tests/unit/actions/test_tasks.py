@@ -9,8 +9,17 @@ from action_bench import bench, config_for
 from actions.config import ActionsConfig
 from cordboard.clock import system_clock
 from fake_twilio import ACCOUNT, CALL_1, FakeTwilio, Reply, refusal
-from schemas.actions import CreateTask, ReservationAnswer, TaskEnd, UpdateReservation, UpdateTask
-from schemas.records import ActionOutcome
+from schemas.actions import (
+    Action,
+    AnnotateTask,
+    CreateTask,
+    ReservationAnswer,
+    TaskConference,
+    TaskEnd,
+    UpdateReservation,
+    UpdateTask,
+)
+from schemas.records import ActionOutcome, ActionReport
 
 WORKSPACE, WORKFLOW, TASK, RESERVATION = (f"{kind}{'0' * 31}1" for kind in ("WS", "WW", "WT", "WR"))
 TASKS = f"/v1/Workspaces/{WORKSPACE}/Tasks"
@@ -102,3 +111,123 @@ async def test_a_reservation_is_answered(twilio: FakeTwilio, answer: Reservation
 
     (request,) = twilio.requests
     assert dict(request.form) == {"ReservationStatus": answer.value}
+
+
+async def done(twilio: FakeTwilio, action: Action) -> ActionReport:
+    """Carry an action out; gives its report."""
+    async with bench(config(twilio.url)) as at:
+        worker = await at.take()
+        await at.do(worker, action)
+        (report,) = await at.reports(1)
+        await worker.release()
+    return report
+
+
+def end(status: TaskEnd) -> UpdateTask:
+    """End the task."""
+    now = system_clock()
+    return UpdateTask(id="call-1.2.0", call_id="call-1", account_sid=ACCOUNT, at=now, deadline=now + 8000,
+                      task="task-1", task_sid=TASK, status=status)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "outcome"),
+    [
+        (TaskEnd.COMPLETED, "completed", ActionOutcome.DONE),
+        (TaskEnd.CANCELED, "canceled", ActionOutcome.DONE),
+        (TaskEnd.WRAPPING, "wrapping", ActionOutcome.DONE),
+        (TaskEnd.WRAPPING, "completed", ActionOutcome.DONE),
+        (TaskEnd.COMPLETED, "canceled", ActionOutcome.FAILED),
+        (TaskEnd.CANCELED, "assigned", ActionOutcome.FAILED),
+    ],
+)
+async def test_a_refused_end_is_a_failure_only_where_the_task_is_otherwise(
+    twilio: FakeTwilio, wanted: TaskEnd, found: str, outcome: ActionOutcome
+) -> None:
+    """TaskRouter ends tasks by itself too, and an answer may have been lost: then there is nothing left to do."""
+    twilio.on("POST", f"{TASKS}/{TASK}", refusal(400, 20001))
+    twilio.on("GET", f"{TASKS}/{TASK}", Reply(200, shown(found)))
+
+    assert (await done(twilio, end(wanted))).outcome is outcome
+
+
+@pytest.mark.parametrize(("found", "outcome"), [("accepted", ActionOutcome.DONE), ("timeout", ActionOutcome.FAILED)])
+async def test_a_refused_answer_is_a_failure_only_where_the_reservation_is_otherwise(
+    twilio: FakeTwilio, found: str, outcome: ActionOutcome
+) -> None:
+    """An acceptance that was heard before its answer was lost is one."""
+    path = f"{TASKS}/{TASK}/Reservations/{RESERVATION}"
+    twilio.on("POST", path, refusal(400, 20001))
+    twilio.on("GET", path, Reply(200, {"sid": RESERVATION, "reservation_status": found}))
+    now = system_clock()
+    action = UpdateReservation(
+        id="call-1.3.0", call_id="call-1", account_sid=ACCOUNT, at=now, deadline=now + 8000, task="task-1",
+        task_sid=TASK, reservation_sid=RESERVATION, status=ReservationAnswer.ACCEPTED,
+    )  # fmt: skip
+
+    assert (await done(twilio, action)).outcome is outcome
+
+
+CONFERENCE = TaskConference(room_name="room-call-1", sid="CF1", worker="CA2", customer="CA1")
+OURS = {
+    "call_id": "call-1",
+    "conference": {"room_name": "room-call-1", "sid": "CF1", "participants": {"worker": "CA2", "customer": "CA1"}},
+}
+
+
+def annotate() -> AnnotateTask:
+    """Write down the call and its conference."""
+    now = system_clock()
+    return AnnotateTask(id="call-1.4.0", call_id="call-1", account_sid=ACCOUNT, at=now, deadline=now + 8000,
+                        task="task-1", task_sid=TASK, conference=CONFERENCE)  # fmt: skip
+
+
+def version(number: int, **attributes: object) -> Reply:
+    """A version of the task."""
+    return Reply(200, {**shown("assigned"), "attributes": json.dumps(attributes)}, {"ETag": f'"{number}"'})
+
+
+async def test_attributes_are_merged_over_the_version_that_was_read(twilio: FakeTwilio) -> None:
+    """An update replaces them all: what others wrote is written back with ours, over that version alone."""
+    twilio.on("GET", f"{TASKS}/{TASK}", version(3, order="7", call_id="of another"))
+    twilio.on("POST", f"{TASKS}/{TASK}", version(4))
+
+    report = await done(twilio, annotate())
+
+    (update,) = twilio.sent("POST", f"{TASKS}/{TASK}")
+    assert json.loads(update.field("Attributes") or "") == {"order": "7", **OURS}
+    assert {name.lower(): value for name, value in update.headers.items()}["if-match"] == '"3"'
+    assert report.outcome is ActionOutcome.DONE
+
+
+async def test_somebody_else_was_faster(twilio: FakeTwilio) -> None:
+    """412: the task is read again, and what the other wrote meanwhile stays."""
+    twilio.on("GET", f"{TASKS}/{TASK}", version(3), version(4, note="theirs"))
+    twilio.on("POST", f"{TASKS}/{TASK}", refusal(412, 20412), version(5))
+
+    report = await done(twilio, annotate())
+
+    first, second = twilio.sent("POST", f"{TASKS}/{TASK}")
+    assert json.loads(first.field("Attributes") or "") == OURS
+    assert json.loads(second.field("Attributes") or "") == {"note": "theirs", **OURS}
+    assert {name.lower(): value for name, value in second.headers.items()}["if-match"] == '"4"'
+    assert (report.outcome, report.attempts) == (ActionOutcome.DONE, 2)
+
+
+async def test_attributes_that_say_so_already_are_left_alone(twilio: FakeTwilio) -> None:
+    """Said again after a crash, it changes nothing."""
+    twilio.on("GET", f"{TASKS}/{TASK}", version(3, **OURS))
+
+    assert (await done(twilio, annotate())).outcome is ActionOutcome.DONE
+    assert not twilio.sent("POST", f"{TASKS}/{TASK}")
+
+
+@pytest.mark.parametrize("reply", [Reply(200, shown()), Reply(200, {**shown(), "attributes": "["}, {"ETag": '"1"'})])
+async def test_nothing_is_written_over_what_was_not_read(twilio: FakeTwilio, reply: Reply) -> None:
+    """No version, or attributes that are no JSON object: better no words of ours than theirs lost."""
+    twilio.on("GET", f"{TASKS}/{TASK}", reply)
+
+    report = await done(twilio, annotate())
+
+    assert (report.outcome, report.reason) == (ActionOutcome.FAILED, "unreadable")
+    assert not twilio.sent("POST", f"{TASKS}/{TASK}")

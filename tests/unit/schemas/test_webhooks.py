@@ -41,6 +41,7 @@ _MINIMAL: dict[Source, dict[str, str]] = {
     Source.CONVERSATION_ACTION: {"CallSid": "CA1", "Result": "session-success"},
     Source.CONVERSATION_STATUS: {"DialCallSid": "CA2", "Status": "call-ringing"},
     Source.VOICEMAIL: {"CallSid": "CA1"},
+    Source.ENQUEUE_ACTION: {"CallSid": "CA1", "QueueResult": "hangup"},
     Source.ASSIGNMENT: {"TaskSid": "WT1", "ReservationSid": "WR1"},
     Source.TASK: {"EventType": "task.created", "Sid": "EV1"},
 }
