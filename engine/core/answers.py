@@ -16,7 +16,8 @@ from schemas.commands import TransferMode
 from schemas.ids import command_key, result_id
 from schemas.records import Command
 from schemas.results import Outcome, Result
-from schemas.state import Call, CallState, Leg, LegState, OpenCommand, TaskState, TransferState
+from schemas.state import Call, CallState, Leg, LegState, OpenCommand, TransferState
+from schemas.task_states import TaskState
 
 MOST_ANSWERS = 64
 

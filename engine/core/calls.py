@@ -2,16 +2,17 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, flags, tasks
+from engine.core import destinations, enqueued, flags, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, Turn
 from schemas.actions import EndConference
 from schemas.commands import Disposition
+from schemas.ids import room_of
 from schemas.policy import CONVERSATION_PREFIX
 from schemas.prompts import UNANSWERED, prompt_of
-from schemas.state import Direction, Leg, LegState, Role, TransferState
+from schemas.state import Direction, Leg, LegState, Role, Room, TransferState
 
 ORPHAN = "orphan"
 WRAP_UP = "wrap_up"
@@ -104,11 +105,29 @@ def begin_waiting(turn: Turn, leg_id: str) -> None:
     next_route(turn, leg_id)
 
 
+def begin_queueing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The caller is in TaskRouter's queue: limit the wait, unless others have put them there."""
+    if turn.call.policy.max_wait_s and not enqueued.foreign(turn):
+        turn.arm(WAIT, turn.call.policy.max_wait_s * 1000)
+
+
+def stop_queueing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The caller is on the way into our own room, where the wait begins anew."""
+    turn.disarm(WAIT)
+    turn.set(room=Room(room_of(turn.call.call_id)))
+
+
+def serve_alone(turn: Turn, leg_id: str) -> None:
+    """TaskRouter has brought the caller into a room whose worker has gone already: the wait and the route begin."""
+    if turn.call.room.adopted and destinations.nobody_coming(turn):
+        begin_waiting(turn, leg_id)
+
+
 def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """Ring the next target of the number's route, if there is one."""
+    """Ring the next target of the number's route, if there is one and the customer is there for it."""
     route = [entry for entry in turn.call.policy.route if entry != "wait" and not entry.startswith(CONVERSATION_PREFIX)]
     position = turn.call.routed
-    if position < len(route) and destinations.nobody_coming(turn):
+    if position < len(route) and destinations.nobody_coming(turn) and turn.customer_present():
         turn.set(routed=position + 1)
         queue = tasks.queue_of(route[position])
         if queue is not None:
@@ -217,11 +236,11 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It is over: nobody stays behind, no timer but those of legs on their way out, and a tombstone for late facts."""
+    """It is over: nobody stays behind, no timer but those of legs and tasks on their way out, and a tombstone."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
     for name in tuple(turn.call.timers):
-        if not name.startswith("leg."):
+        if not name.startswith(("leg.", tasks.TIMER_PREFIX)):
             turn.disarm(name)
     tasks.drop_all(turn)
     for leg in turn.live():
@@ -267,6 +286,9 @@ CALL_GUARDS: dict[str, Guard] = {
 }
 CALL_EFFECTS: dict[str, Act] = {
     "begin_waiting": begin_waiting,
+    "begin_queueing": begin_queueing,
+    "serve_alone": serve_alone,
+    "stop_queueing": stop_queueing,
     "next_route": next_route,
     "connect": connect,
     "guard_customer": guard_customer,

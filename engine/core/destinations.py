@@ -42,7 +42,8 @@ def voicemail(turn: Turn) -> None:
 
 def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
     customer = turn.customer
-    if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
+    reachable = customer is not None and (customer.state is LegState.JOINED or tasks.queued(turn))
+    if customer is None or customer.call_sid is None or not reachable:
         turn.stimulate(CALL, "end_asked")
         return
     if turn.call.reason is None:

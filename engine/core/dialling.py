@@ -51,6 +51,7 @@ def _creation(
             id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
             deadline=deadline, leg=leg.leg, to=to, from_=caller, whisper=whisper, timeout_s=leg.ring_timeout_s,
             detect_machine=detect, on_doubt=_on_doubt(target),
+            room=call.room.name if call.room.adopted else "",
         )  # fmt: skip
     return CreateParticipant(
         id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at, deadline=deadline,

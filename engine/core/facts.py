@@ -7,12 +7,13 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import flags, machines, recording_facts, session_facts, tasks
+from engine.core import enqueued, flags, machines, recording_facts, session_facts, tasks
 from engine.core.dialling import NO_DETECTION
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.records import Webhook
 from schemas.state import Flags, Leg, LegState, Role
+from schemas.task_attributes import read_task_attributes
 from schemas.webhooks import (
     Assignment,
     CallProgress,
@@ -21,6 +22,7 @@ from schemas.webhooks import (
     ConversationProgress,
     Form,
     MachineDetection,
+    QueueLeft,
     RecordingProgress,
     Source,
     TaskEvent,
@@ -64,7 +66,7 @@ def apply(turn: Turn, record: Webhook) -> None:
         _take(turn, record, form)
 
 
-def _take(turn: Turn, record: Webhook, form: Form) -> None:  # noqa: C901 - one case per form
+def _take(turn: Turn, record: Webhook, form: Form) -> None:
     match form:
         case ConferenceEvent():
             _conference(turn, record, form)
@@ -74,12 +76,11 @@ def _take(turn: Turn, record: Webhook, form: Form) -> None:  # noqa: C901 - one 
             _detection(turn, record, form)
         case VoiceRequest() if record.source is Source.JOINING:
             _pull(turn, record, "answered", form.call_sid)
-        case Assignment():
-            if not tasks.assigned(turn, form):
-                turn.ignore("not_expected", "assignment")
-        case TaskEvent():
-            if not tasks.told(turn, form):
-                turn.ignore("noted", form.event_type)
+        case Assignment() | TaskEvent():
+            _task(turn, form)
+        case QueueLeft():
+            if not enqueued.left_queue(turn, form):
+                turn.ignore("noted", f"queue.{form.queue_result}")
         case VoicemailLeft():
             _voicemail(turn, record, form)
         case RecordingProgress():
@@ -88,9 +89,30 @@ def _take(turn: Turn, record: Webhook, form: Form) -> None:  # noqa: C901 - one 
             turn.ignore("not_expected", record.source.value)
 
 
+def _task(turn: Turn, form: Assignment | TaskEvent) -> None:
+    """TaskRouter speaks of a task: a reservation to be served, or how it stands."""
+    fact = form.event_type if isinstance(form, TaskEvent) else "assignment"
+    attributes = read_task_attributes(form.task_attributes)
+    task = tasks.meant(turn, form, attributes)
+    if task is None:
+        turn.ignore("unknown_task", fact)
+        return
+    if task.enqueued:
+        turn.worker = tasks.contact_of(form.worker_attributes)
+        enqueued.learn(turn, task, form.task_sid, attributes)
+    if isinstance(form, Assignment):
+        if not tasks.assigned(turn, form, task):
+            turn.ignore("not_expected", fact)
+        return
+    turn.reason = form.task_canceled_reason or None
+    trigger = tasks.trigger_of(form, task)
+    if trigger is None or not machines.move_task(turn, trigger, task.task):
+        turn.ignore("noted", fact)
+
+
 def _leg_of(turn: Turn, record: Webhook, call_sid: str | None, label: str | None = None) -> Leg | None:
-    """The leg that a callback speaks of: by our own URL, by its SID, by its label, never by guessing."""
-    leg = turn.by_sid(call_sid) or turn.find(record.leg) or turn.find(label)
+    """The leg that a callback speaks of: by its SID, by our own URL, by its label, never by guessing."""
+    leg = turn.by_sid(call_sid) or turn.find(record.leg) or turn.find(label) or enqueued.worker_of(turn, record.action)
     if leg is None or leg.call_sid is None or call_sid is None or leg.call_sid == call_sid:
         return leg
     return None
@@ -240,6 +262,9 @@ def _adopted(turn: Turn, form: ConferenceEvent) -> Leg | None:
     """Somebody is in our room whom we did not invite: taken in as a third party, so that nothing is hidden."""
     if form.status_callback_event == LEAVE or form.call_sid is None:
         return None
+    worker = enqueued.joining(turn, form.call_sid)
+    if worker is not None:
+        return worker
     leg = Leg(turn.next_leg_id(Role.THIRD), Role.THIRD, LegState.ANSWERED, call_sid=form.call_sid)
     turn.add(leg)
     turn.tell_leg("leg.adopted", leg, to=leg.state.value)

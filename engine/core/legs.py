@@ -70,8 +70,9 @@ def await_answer(turn: Turn, leg_id: str) -> None:
 
 def await_join(turn: Turn, leg_id: str) -> None:
     """Answered: it hears its whisper and then joins."""
-    turn.update(leg_id, doubts=0)
-    turn.arm(leg_timer(leg_id), JOIN_WITHIN_MS)
+    leg = turn.update(leg_id, doubts=0)
+    if leg.role is not Role.CUSTOMER or not tasks.queued(turn):  # in a queue it is TaskRouter that says how long
+        turn.arm(leg_timer(leg_id), JOIN_WITHIN_MS)
 
 
 def leave_message(turn: Turn, leg_id: str) -> None:
@@ -150,6 +151,8 @@ def enter(turn: Turn, leg_id: str) -> None:
     if turn.call.state is CallState.ENDED:
         turn.stimulate(LEG, "remove", leg_id)
     elif leg.role is Role.CUSTOMER:
+        for item in turn.call.tasks:
+            turn.stimulate(TASK, "customer_joined", item.task)
         turn.stimulate(CALL, "customer_joined", leg_id)
     elif leg.role in TALKING_ROLES:
         if turn.call.transfer is not None and turn.call.transfer.recall_leg == leg_id:

@@ -5,6 +5,7 @@ Nothing here decides: the tables do (`engine.core.tables`), with the guards and 
 
 from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
+from engine.core.enqueued import ENQUEUED_EFFECTS, ENQUEUED_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
@@ -24,7 +25,8 @@ from engine.core.tasks import tell as tell_task
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
 from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, Turn
 from schemas.sessions import SessionState
-from schemas.state import CallState, LegState, RecordingState, SupervisionState, TaskState, TransferState
+from schemas.state import CallState, LegState, RecordingState, SupervisionState, TransferState
+from schemas.task_states import TaskState
 
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
@@ -44,7 +46,9 @@ SUPERVISION_TABLE = compile_table(
 )
 RECORDING_TABLE = compile_table(RECORDING_MACHINE, RecordingState, RECORDING_GUARDS, RECORDING_EFFECTS)
 TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
-TASK_TABLE = compile_table(TASK_MACHINE, TaskState, TASK_GUARDS, TASK_EFFECTS)
+TASK_TABLE = compile_table(
+    TASK_MACHINE, TaskState, {**TASK_GUARDS, **ENQUEUED_GUARDS}, {**TASK_EFFECTS, **ENQUEUED_EFFECTS}
+)
 SESSION_MACHINE = machine_of(sessions.STATES, sessions.SESSION_ROWS)
 SESSION_TABLE = compile_table(SESSION_MACHINE, SessionState, SESSION_GUARDS, SESSION_EFFECTS)
 
@@ -52,6 +56,7 @@ MOST_MOVES = 256
 _SETTLING = frozenset(state for state, trigger in TRANSFER_TABLE if trigger == "settled")
 
 _CALL_EVENTS = {
+    CallState.RINGING: "call.ringing",
     CallState.WAITING: "call.waiting",
     CallState.IN_CONFERENCE: "call.connected",
     CallState.HELD: "call.held",

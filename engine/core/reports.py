@@ -74,6 +74,7 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
             supervisions.refused(turn, action.id, report.reason or report.outcome.value)
         case UpdateParticipant():
             supervisions.acknowledge(turn, action.id)
+            _look_where_untold(turn, action)
         case StartRecording() | UpdateRecording():
             recording_facts.answered(turn, action, report)
         case RemoveParticipant() | HangUp() if leg is not None:
@@ -91,6 +92,12 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
             observations.apply(turn, report.seen, action.at)
         case EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
             pass
+
+
+def _look_where_untold(turn: Turn, action: UpdateParticipant) -> None:
+    """Of a conference that TaskRouter has made, Twilio does not tell these two switches: look, and do not wait."""
+    if turn.call.room.adopted and (action.end_on_exit is not None or action.coach is not None):
+        flags.look_up(turn)
 
 
 def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:

@@ -13,9 +13,10 @@ from engine.core.calls import FORGET
 from engine.core.config import CoreConfig
 from engine.core.effects import Ignore, Park, Step, Unplaced
 from engine.core.turn import Turn
+from schemas.ids import is_task_sid
 from schemas.records import ActionReport, Command, Inbox, Resumed, TimerDue, Webhook
 from schemas.state import Call
-from schemas.webhooks import Source, VoiceRequest, read_form
+from schemas.webhooks import Assignment, Source, TaskEvent, VoiceRequest, read_form
 
 PARK_MS = 10_000
 DIGEST_BYTES = 8
@@ -52,6 +53,8 @@ class Switchboard:
                     return Step(None, (Ignore("malformed"),))
                 assert isinstance(form, VoiceRequest)  # noqa: S101 - the form of this source
                 return births.by_webhook(self._config, record, form)
+            case Webhook(source=Source.ASSIGNMENT | Source.TASK) if is_task_sid(record.call_id):
+                return self._adopt(record)
             case Webhook():
                 return Step(None, (Unplaced(),) if record.parked else (Park(record.at + PARK_MS),))
             case Command(name="call.dial", invalid=None):
@@ -60,6 +63,20 @@ class Switchboard:
                 return Step(None, (answers.unknown_call(record),))
             case ActionReport() | TimerDue() | Resumed():
                 return Step(None, (Ignore("unknown_call"),))
+
+    def _adopt(self, record: Webhook) -> Turn | Step:
+        """A call in a queue of others: its first news makes it known, whatever that is, unless it is the last."""
+        try:
+            form = read_form(record.source, record.params)
+        except msgspec.MsgspecError:
+            return Step(None, (Ignore("malformed"),))
+        assert isinstance(form, Assignment | TaskEvent)  # noqa: S101 - the forms of these sources
+        turn = births.by_task(self._config, record, form)
+        if turn is None:
+            return Step(None, (Ignore("unknown_task"),))
+        machines.drain(turn)
+        facts.apply(turn, record)
+        return turn
 
 
 def _apply(turn: Turn, record: Inbox) -> None:

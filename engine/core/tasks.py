@@ -14,8 +14,10 @@ from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TASK, TRANSFER, Turn
 from schemas.actions import CreateTask, ReservationAnswer, TaskEnd, UpdateReservation, UpdateTask
 from schemas.events import TaskRouterEvent
-from schemas.state import LIVE_TASK_STATES, Role, Task, TaskState
-from schemas.targets import TARGET, TargetKind, parse_target
+from schemas.state import LegState, Role, Task
+from schemas.targets import ENQUEUE, TARGET, TargetKind, parse_target
+from schemas.task_attributes import TaskAttributes
+from schemas.task_states import LIVE_TASK_STATES, SEARCHING_TASK_STATES, TaskState
 from schemas.webhooks import Assignment, TaskEvent
 
 TASK_WITHIN_MS = 30_000
@@ -24,11 +26,22 @@ TIMER_PREFIX = "task."
 
 
 _RESERVATION_LOST = frozenset({"timeout", "rescinded", "canceled", "rejected"})
-_TASK_LOST = frozenset({"task.canceled", "task.deleted", "task.system-deleted"})
+_TASK_TRIGGERS = {
+    "task.canceled": "canceled",
+    "task.deleted": "canceled",
+    "task.system-deleted": "canceled",
+    "task.wrapup": "wrapup",
+    "task.completed": "completed",
+}
+LAST_EVENTS = frozenset(_TASK_TRIGGERS) | {"reservation.wrapup", "reservation.completed", "reservation.canceled"}
+"""Events after which nobody is to be found, or served, for a task."""
 
-
-class _Attributes(msgspec.Struct, frozen=True):
-    task: str = ""
+_RESERVATION_TRIGGERS = {
+    "reservation.accepted": "accepted",
+    "reservation.wrapup": "wrapup",
+    "reservation.completed": "completed",
+    **{f"reservation.{what}": "reservation_lost" for what in _RESERVATION_LOST},
+}
 
 
 class _Worker(msgspec.Struct, frozen=True):
@@ -47,8 +60,14 @@ def of_leg(turn: Turn, leg: str) -> Task | None:
 
 def searching(turn: Turn, role: Role) -> bool:
     """Whether somebody for that role is still being looked for."""
-    live = LIVE_TASK_STATES - {TaskState.ASSIGNED}
-    return any(item.role is role and item.state in live for item in turn.call.tasks)
+    return any(item.role is role and item.state in SEARCHING_TASK_STATES for item in turn.call.tasks)
+
+
+def queued(turn: Turn) -> bool:
+    """Whether the customer is in TaskRouter's own queue, or has just come out of it, and in no room."""
+    customer = turn.customer
+    outside = customer is not None and customer.state in {LegState.RINGING, LegState.ANSWERED}
+    return outside and any(item.enqueued for item in turn.call.tasks)
 
 
 def change(turn: Turn, task: str, **changes: Any) -> Task:  # noqa: ANN401 - fields of Task
@@ -72,11 +91,17 @@ def search(turn: Turn, role: Role, queue: str) -> str:
             id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
             deadline=turn.deadline or turn.at + TASK_WITHIN_MS, task=task.task, queue=queue,
             call_sid=(customer.call_sid if customer is not None else None) or "", context=call.context,
+            conference_sid=call.room.sid, original_task=_original(turn),
         )
     )  # fmt: skip
     turn.arm(TIMER_PREFIX + task.task, SEARCH_WITHIN_MS)
     tell(turn, task, None)
     return task.task
+
+
+def _original(turn: Turn) -> str | None:
+    """The SID of the task by which the agent came who is in the call now, or None."""
+    return next((item.task_sid for item in turn.call.tasks if item.state is TaskState.ASSIGNED), None)
 
 
 def tell(turn: Turn, task: Task, before: TaskState | None) -> None:
@@ -89,7 +114,8 @@ def tell(turn: Turn, task: Task, before: TaskState | None) -> None:
     )  # fmt: skip
 
 
-def _task(turn: Turn, task: str) -> Task:
+def task_of(turn: Turn, task: str) -> Task:
+    """The task of that id. Raises `LookupError`."""
     found = find(turn, task)
     if found is None:
         raise LookupError(task)
@@ -97,7 +123,12 @@ def _task(turn: Turn, task: str) -> Task:
 
 
 def queue_of(target_text: str) -> str | None:
-    """The queue that a target names, or None for somebody who is dialled."""
+    """The queue that a target or a route names, or None for somebody who is dialled.
+
+    Of a caller who is in our room already, `enqueue:` is a queue like any other.
+    """
+    if target_text.startswith(ENQUEUE):
+        return target_text.removeprefix(ENQUEUE)
     target = parse_target(target_text)
     return target.address if target.kind is TargetKind.QUEUE else None
 
@@ -114,7 +145,7 @@ def stop_waiting(turn: Turn, task: str) -> None:
 
 def dial_worker(turn: Turn, task: str) -> None:
     """Join the worker that is reserved into the room, under a leg of its own."""
-    item = _task(turn, task)
+    item = task_of(turn, task)
     address = turn.worker
     if address is None:
         turn.stimulate(TASK, "worker_failed", task)
@@ -148,10 +179,20 @@ def created(turn: Turn, task: str, task_sid: str | None, reason: str | None) -> 
         turn.stimulate(TASK, "create_failed", task)
 
 
-def assigned(turn: Turn, form: Assignment) -> bool:
+def meant(turn: Turn, form: Assignment | TaskEvent, attributes: TaskAttributes) -> Task | None:
+    """The task that a callback speaks of: by its SID, else, before that is known, by our own name in its attributes."""
+    for item in turn.call.tasks:
+        if item.task_sid == form.task_sid:
+            return item
+    for item in turn.call.tasks:
+        if item.task_sid is None and (attributes.enqueued if item.enqueued else item.task == attributes.task):
+            return item
+    return None
+
+
+def assigned(turn: Turn, form: Assignment, task: Task) -> bool:
     """A worker is reserved; whether we are still looking for one."""
-    task = find(turn, _named(form.task_attributes))
-    if task is None or task.state not in {TaskState.CREATING, TaskState.PENDING}:
+    if task.state not in {TaskState.CREATING, TaskState.PENDING}:
         return False
     turn.worker = contact_of(form.worker_attributes)
     change(turn, task.task, task_sid=form.task_sid, reservation_sid=form.reservation_sid)
@@ -159,30 +200,17 @@ def assigned(turn: Turn, form: Assignment) -> bool:
     return True
 
 
-def told(turn: Turn, form: TaskEvent) -> bool:
-    """An event of TaskRouter; whether it moves a search of ours."""
-    task = next((item for item in turn.call.tasks if item.task_sid == form.task_sid), None)
-    if task is None:
-        return False
-    kind, _, what = form.event_type.partition(".")
-    if kind == "reservation" and what in _RESERVATION_LOST and form.reservation_sid == task.reservation_sid:
-        turn.stimulate(TASK, "reservation_lost", task.task)
-    elif form.event_type in _TASK_LOST:
-        turn.stimulate(TASK, "canceled", task.task)
-    else:
-        return False
-    return True
-
-
-def _named(task_attributes: str) -> str:
-    try:
-        return msgspec.json.decode(task_attributes.encode(), type=_Attributes).task
-    except msgspec.MsgspecError:
-        return ""
+def trigger_of(form: TaskEvent, task: Task) -> str | None:
+    """What an event of TaskRouter means for its task; None for one that tells nothing, or of another reservation."""
+    of_task = _TASK_TRIGGERS.get(form.event_type)
+    if of_task is not None:
+        return of_task
+    same = task.reservation_sid is None or form.reservation_sid == task.reservation_sid
+    return _RESERVATION_TRIGGERS.get(form.event_type) if same else None
 
 
 def _answer(turn: Turn, task: str, status: ReservationAnswer) -> None:
-    item, call = _task(turn, task), turn.call
+    item, call = task_of(turn, task), turn.call
     if item.task_sid is not None and item.reservation_sid is not None:
         turn.request(
             UpdateReservation(
@@ -206,14 +234,19 @@ def reject(turn: Turn, task: str) -> None:
 
 def drop_worker(turn: Turn, task: str) -> None:
     """Stop ringing the worker of a reservation that is no more."""
-    leg = _task(turn, task).leg
-    if leg is not None:
-        change(turn, task, leg=None, reservation_sid=None)
-        turn.stimulate(LEG, "remove", leg)
+    item = task_of(turn, task)
+    if item.leg is None:
+        return
+    change(turn, task, leg=None, reservation_sid=None)
+    if item.enqueued and turn.leg(item.leg).call_sid is None:  # TaskRouter has never told of this call
+        turn.update(item.leg, reason="cancelled")
+        turn.stimulate(LEG, "create_failed", item.leg)
+    else:
+        turn.stimulate(LEG, "remove", item.leg)
 
 
 def _end(turn: Turn, task: str, status: TaskEnd) -> None:
-    item, call = _task(turn, task), turn.call
+    item, call = task_of(turn, task), turn.call
     if item.task_sid is not None:
         turn.request(
             UpdateTask(
@@ -229,6 +262,21 @@ def cancel_at_twilio(turn: Turn, task: str) -> None:
     _end(turn, task, TaskEnd.CANCELED)
 
 
+def wrap_at_twilio(turn: Turn, task: str) -> None:
+    """The worker writes it up."""
+    _end(turn, task, TaskEnd.WRAPPING)
+
+
+def await_wrap(turn: Turn, task: str) -> None:
+    """However long the policy gives for that; where it gives no time, the task is completed at once."""
+    turn.arm(TIMER_PREFIX + task, max(turn.call.policy.wrap_up_s * 1000, 1))
+
+
+def wraps_task(turn: Turn, task: str) -> bool:  # noqa: ARG001 - the shape of all guards
+    """Whether the policy gives the worker time after the call."""
+    return turn.call.policy.wrap_up_s > 0
+
+
 def complete_at_twilio(turn: Turn, task: str) -> None:
     """The work is done."""
     _end(turn, task, TaskEnd.COMPLETED)
@@ -237,7 +285,7 @@ def complete_at_twilio(turn: Turn, task: str) -> None:
 def give_up(turn: Turn, task: str) -> None:
     """Say to whoever waits for the worker that none comes."""
     turn.disarm(TIMER_PREFIX + task)
-    item = _task(turn, task)
+    item = task_of(turn, task)
     if item.role is Role.TARGET:
         turn.stimulate(TRANSFER, "target_failed", "")
     else:
@@ -246,7 +294,7 @@ def give_up(turn: Turn, task: str) -> None:
 
 def _blaming(reason: str) -> Act:
     def effect(turn: Turn, task: str) -> None:
-        if _task(turn, task).reason is None:
+        if task_of(turn, task).reason is None:
             change(turn, task, reason=reason)
 
     return effect
@@ -259,7 +307,7 @@ def drop_all(turn: Turn) -> None:
             turn.stimulate(TASK, "drop", item.task)
 
 
-TASK_GUARDS: dict[str, Guard] = {}
+TASK_GUARDS: dict[str, Guard] = {"wraps_task": wraps_task}
 TASK_EFFECTS: dict[str, Act] = {
     "await_worker": await_worker,
     "stop_waiting": stop_waiting,
@@ -269,6 +317,8 @@ TASK_EFFECTS: dict[str, Act] = {
     "drop_worker": drop_worker,
     "cancel_at_twilio": cancel_at_twilio,
     "complete_at_twilio": complete_at_twilio,
+    "wrap_at_twilio": wrap_at_twilio,
+    "await_wrap": await_wrap,
     "give_up": give_up,
     "blame_taskrouter": _blaming("task_canceled"),
     "blame_nobody": _blaming("no_answer"),

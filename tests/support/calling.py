@@ -70,11 +70,10 @@ class Story:
             Webhook(id_, self.call_id, self.at, source, msgspec.Raw(params), leg, action, answered=answered)
         )
 
-    def inbound(self, *, from_: str = CALLER, to: str = NUMBER) -> Self:
+    def inbound(self, *, from_: str = CALLER, to: str = NUMBER, answered: str | None = None) -> Self:
         """A caller's number asks for TwiML."""
-        return self.webhook(
-            Source.VOICE, CallSid=CALL_SID, From=from_, To=to, CallStatus="ringing", Direction="inbound"
-        )
+        form = {"CallSid": CALL_SID, "From": from_, "To": to, "CallStatus": "ringing", "Direction": "inbound"}
+        return self.webhook(Source.VOICE, answered=answered, **form)
 
     def from_browser(self, *, agent: str = AGENT, to: str = CALLER) -> Self:
         """An agent's browser asks for TwiML."""

@@ -17,7 +17,11 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "customer_joined", "source": [RINGING, WAITING], "dest": IN_CONFERENCE, "conditions": ["agent_present"],
      "after": ["connect"]},
     {"trigger": "customer_joined", "source": RINGING, "dest": WAITING, "after": ["begin_waiting"]},
-    {"trigger": "customer_joined", "source": [WAITING, *SERVED], "dest": "="},
+    # The caller waits in TaskRouter's own queue, and comes into a room with the worker, or alone when given back.
+    {"trigger": "enqueued", "source": RINGING, "dest": WAITING, "after": ["begin_queueing"]},
+    {"trigger": "given_back", "source": WAITING, "dest": RINGING, "after": ["stop_queueing"]},
+    {"trigger": "customer_joined", "source": WAITING, "dest": WAITING, "after": ["serve_alone"]},
+    {"trigger": "customer_joined", "source": SERVED, "dest": "="},
     {"trigger": "agent_joined", "source": [RINGING, WAITING], "dest": IN_CONFERENCE, "conditions": ["customer_present"],
      "after": ["connect"]},
     {"trigger": "agent_joined", "source": RINGING, "dest": RINGING, "conditions": ["outbound"],

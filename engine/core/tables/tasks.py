@@ -1,13 +1,14 @@
 """The task machine: a search for a worker through TaskRouter, room first (twilio-facts.md section 5).
 
 The task is made by REST and carries our call; its reservations come as callbacks; the worker is joined into the room by
-us and the reservation accepted when it has joined. TaskRouter's own conference instruction is not used.
+us and the reservation accepted when it has joined. Where the caller waits in TaskRouter's own queue (`enqueued`), it is
+TaskRouter that dials the worker, makes the room, moves the caller and accepts: there we only watch, and end the task.
 """
 
 from engine.core.table import Row
-from schemas.state import TaskState
+from schemas.task_states import TaskState
 
-CREATING, PENDING, RESERVED, ASSIGNED = "creating", "pending", "reserved", "assigned"
+CREATING, PENDING, RESERVED, ASSIGNED, WRAPPING = "creating", "pending", "reserved", "assigned", "wrapping"
 COMPLETED, CANCELED, FAILED = "completed", "canceled", "failed"
 STATES = [state.value for state in TaskState]
 SEARCHING = [CREATING, PENDING, RESERVED]
@@ -18,17 +19,53 @@ TASK_ROWS: tuple[Row, ...] = (
     {"trigger": "created", "source": CANCELED, "dest": CANCELED, "after": ["cancel_at_twilio"]},
     {"trigger": "create_failed", "source": CREATING, "dest": FAILED, "after": ["give_up"]},
     # A worker is reserved; the callback may come before the answer of the create.
+    {"trigger": "reserved", "source": PENDING, "dest": RESERVED, "conditions": ["enqueued"],
+     "after": ["expect_worker"]},
     {"trigger": "reserved", "source": [CREATING, PENDING], "dest": RESERVED, "after": ["dial_worker"]},
-    {"trigger": "worker_joined", "source": RESERVED, "dest": ASSIGNED, "after": ["stop_waiting", "accept"]},
+    {"trigger": "worker_joined", "source": [PENDING, RESERVED], "dest": ASSIGNED,
+     "conditions": ["enqueued", "together"], "after": ["annotate"]},
+    {"trigger": "worker_joined", "source": [PENDING, RESERVED], "dest": "=", "conditions": ["enqueued"]},
+    {"trigger": "worker_joined", "source": RESERVED, "dest": ASSIGNED, "after": ["stop_waiting", "accept", "annotate"]},
+    {"trigger": "customer_joined", "source": [PENDING, RESERVED], "dest": ASSIGNED,
+     "conditions": ["enqueued", "together"], "after": ["annotate"]},
+    {"trigger": "accepted", "source": [PENDING, RESERVED], "dest": COMPLETED, "conditions": ["enqueued", "worker_gone"],
+     "after": ["complete_at_twilio", "serve_anew"]},
+    {"trigger": "accepted", "source": [PENDING, RESERVED], "dest": ASSIGNED, "conditions": ["enqueued"],
+     "after": ["annotate"]},
+    {"trigger": "worker_failed", "source": RESERVED, "dest": PENDING, "conditions": ["enqueued"],
+     "after": ["forget_worker"]},
     {"trigger": "worker_failed", "source": RESERVED, "dest": PENDING, "after": ["reject"]},
+    {"trigger": "worker_left", "source": [PENDING, RESERVED], "dest": PENDING, "conditions": ["enqueued"],
+     "after": ["forget_worker"]},
     # TaskRouter took the reservation back: timeout, rescinded, canceled.
     {"trigger": "reservation_lost", "source": RESERVED, "dest": PENDING, "after": ["drop_worker"]},
+    {"trigger": "canceled", "source": SEARCHING, "dest": CANCELED, "conditions": ["enqueued"],
+     "after": ["blame_taskrouter", "drop_worker", "lose_place"]},
     {"trigger": "canceled", "source": SEARCHING, "dest": CANCELED,
      "after": ["blame_taskrouter", "drop_worker", "give_up"]},
+    # Deleted under a talk: the talk goes on, and nothing is left to end.
+    {"trigger": "canceled", "source": [ASSIGNED, WRAPPING], "dest": CANCELED,
+     "after": ["blame_taskrouter", "stop_waiting"]},
+    # The queue has not taken the caller, or has given them back: they come into our own room.
+    {"trigger": "given_back", "source": SEARCHING, "dest": FAILED, "conditions": ["enqueued"],
+     "after": ["drop_worker"]},
     {"trigger": "overdue", "source": SEARCHING, "dest": CANCELED,
      "after": ["blame_nobody", "cancel_at_twilio", "drop_worker", "give_up"]},
-    # Nobody wants the worker any more.
+    # Nobody wants the worker any more. A task whose caller has left the queue is canceled by Twilio itself.
+    {"trigger": "drop", "source": SEARCHING, "dest": CANCELED, "conditions": ["enqueued"], "after": ["drop_worker"]},
     {"trigger": "drop", "source": SEARCHING, "dest": CANCELED, "after": ["cancel_at_twilio", "drop_worker", "give_up"]},
+    # TaskRouter had brought the two together when we gave the caller up: it waits for somebody to end the task.
+    {"trigger": "accepted", "source": CANCELED, "dest": COMPLETED, "conditions": ["enqueued"],
+     "after": ["complete_at_twilio"]},
+    {"trigger": "wrapup", "source": CANCELED, "dest": COMPLETED, "conditions": ["enqueued"],
+     "after": ["complete_at_twilio"]},
+    # The worker has left the call: time to write it up where the policy gives some, then the task is completed.
+    {"trigger": "worker_left", "source": ASSIGNED, "dest": WRAPPING, "conditions": ["wraps_task"],
+     "after": ["wrap_at_twilio", "await_wrap"]},
     {"trigger": "worker_left", "source": ASSIGNED, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    {"trigger": "wrapup", "source": ASSIGNED, "dest": WRAPPING, "after": ["await_wrap"]},
+    {"trigger": "overdue", "source": WRAPPING, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    {"trigger": "completed", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED, "after": ["stop_waiting"]},
     {"trigger": "drop", "source": ASSIGNED, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    {"trigger": "drop", "source": WRAPPING, "dest": "="},
 )  # fmt: skip

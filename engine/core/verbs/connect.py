@@ -33,6 +33,11 @@ def _bring(
     ring_timeout_s: int | None,
     whisper: Prompt | None,
 ) -> None:
+    if tasks.queued(turn):
+        answers.rejected(
+            turn, command, "caller_in_queue", "TaskRouter's queue: nobody else can be brought to the caller"
+        )
+        return
     queue = tasks.queue_of(to)
     if queue is not None and not turn.config.queues:
         answers.rejected(turn, command, "taskrouter_not_configured")

@@ -13,6 +13,7 @@ from transitions import Machine, MachineError
 from engine.core import machines
 from engine.core.calls import CALL_EFFECTS, CALL_GUARDS
 from engine.core.consults import CONSULT_EFFECTS, CONSULT_GUARDS
+from engine.core.enqueued import ENQUEUED_EFFECTS, ENQUEUED_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
@@ -44,7 +45,10 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
         recordings.STATES, recordings.RECORDING_ROWS, machines.RECORDING_MACHINE, RECORDING_GUARDS, RECORDING_EFFECTS,
     ),
     "session": (sessions.STATES, sessions.SESSION_ROWS, machines.SESSION_MACHINE, SESSION_GUARDS, SESSION_EFFECTS),
-    "task": (tasks.STATES, tasks.TASK_ROWS, machines.TASK_MACHINE, TASK_GUARDS, TASK_EFFECTS),
+    "task": (
+        tasks.STATES, tasks.TASK_ROWS, machines.TASK_MACHINE,
+        {**TASK_GUARDS, **ENQUEUED_GUARDS}, {**TASK_EFFECTS, **ENQUEUED_EFFECTS},
+    ),
 }  # fmt: skip
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from calling import ACCOUNT, CALL_SID, Story, connected, sid
-from schemas.actions import CreateParticipant, CreateTask, HangUp, UpdateReservation, UpdateTask
+from calling import ACCOUNT, CALL_SID, OTHER, ROOM_SID, Story, connected, sid
+from schemas.actions import AnnotateTask, CreateParticipant, CreateTask, HangUp, UpdateReservation, UpdateTask
 from schemas.policy import Policy
 from schemas.records import ActionOutcome
-from schemas.state import CallState, Role, TaskState, TransferState
+from schemas.state import CallState, Role, TransferState
+from schemas.task_states import TaskState
 from schemas.webhooks import Source
 
 TASK_SID, QUEUE = "WT" + "1" * 32, "queue:sales"
@@ -36,7 +37,8 @@ def reserves(story: Story, reservation: str, worker: str, *, task: str = "task-1
 
 def tells(story: Story, event: str, **form: str) -> Story:
     """A TaskRouter event."""
-    return story.webhook(Source.TASK, EventType=event, Sid=f"EV{event}", TaskSid=TASK_SID, AccountSid=ACCOUNT, **form)
+    known = {"TaskAttributes": json.dumps({"call_id": CALL_SID, "task": "task-1"}), **form}
+    return story.webhook(Source.TASK, EventType=event, Sid=f"EV{event}", TaskSid=TASK_SID, AccountSid=ACCOUNT, **known)
 
 
 def state(story: Story) -> TaskState:
@@ -197,3 +199,67 @@ def test_a_worker_without_an_address_is_rejected(attributes: str) -> None:
 
     assert story.asked(UpdateReservation)[-1].status == "rejected"
     assert not story.asked(CreateParticipant)
+
+
+def served(policy: Policy | None = None) -> Story:
+    """A worker from a queue talks to the caller."""
+    story = Story(policy, queues=True).inbound().joins("customer-1")
+    story.command("call.connect", to=QUEUE).twilio_does(CreateTask, task_sid=TASK_SID)
+    return reserves(story, "WR1", "client:carla").twilio_does(CreateParticipant).joins("agent-1")
+
+
+def test_the_task_says_where_the_conference_is() -> None:
+    """In the words of TaskRouter's own instruction, so that whoever reads tasks finds the conference in both ways."""
+    [told] = served().asked(AnnotateTask)
+
+    assert told.conference is not None
+    assert (told.task_sid, told.conference.room_name, told.conference.sid) == (TASK_SID, f"room-{CALL_SID}", ROOM_SID)
+    assert (told.conference.customer, told.conference.worker) == (CALL_SID, sid(2))
+
+
+def test_a_worker_who_leaves_a_call_that_goes_on_has_time_to_write_it_up() -> None:
+    """A transfer wraps up the original task, for as long as the policy says, even past the end of the call."""
+    story = served(Policy(wrap_up_s=20)).command("call.transfer", mode="cold", targets=[OTHER])
+    story.shows("customer-1", "modify", EndConferenceOnExit=False)
+    story.twilio_does(CreateParticipant).joins("target-1").leaves("agent-1")
+    assert story.outcome() == ("applied", None)
+    assert (state(story), story.asked(UpdateTask)[-1].status) == (TaskState.WRAPPING, "wrapping")
+
+    story.command("call.end").room_ends().after(21)
+
+    assert story.now() is CallState.ENDED
+    assert (state(story), story.asked(UpdateTask)[-1].status) == (TaskState.COMPLETED, "completed")
+
+
+@pytest.mark.parametrize(
+    ("event", "becomes"),
+    [
+        ("task.wrapup", TaskState.WRAPPING), ("reservation.wrapup", TaskState.WRAPPING),
+        ("task.completed", TaskState.COMPLETED), ("reservation.completed", TaskState.COMPLETED),
+        ("task.deleted", TaskState.CANCELED), ("task.canceled", TaskState.CANCELED),
+        ("reservation.accepted", TaskState.ASSIGNED), ("reservation.timeout", TaskState.ASSIGNED),
+    ],
+)  # fmt: skip
+def test_what_taskrouter_does_to_a_task_in_a_talk_is_a_fact(event: str, becomes: TaskState) -> None:
+    """The talk goes on, and nothing is asked that is done already."""
+    story = tells(served(Policy(wrap_up_s=20)), event, ReservationSid="WR1")
+
+    assert (state(story), story.now()) == (becomes, CallState.IN_CONFERENCE)
+    assert not story.asked(UpdateTask)
+
+
+def test_an_event_about_another_reservation_changes_nothing() -> None:
+    """The worker of the present one goes on ringing."""
+    story = reserves(searching(), "WR2", "client:carla").twilio_does(CreateParticipant)
+
+    tells(story, "reservation.timeout", ReservationSid="WR1")
+
+    assert state(story) is TaskState.RESERVED
+    assert story.ignored()[-1] == "noted"
+
+
+def test_a_task_may_be_canceled_before_the_answer_of_its_create() -> None:
+    """Its name among the attributes says whose event it is."""
+    story = tells(waiting().command("call.connect", to=QUEUE), "task.canceled")
+
+    assert story.outcome() == ("failed", "task_canceled")
