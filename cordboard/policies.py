@@ -14,11 +14,12 @@ from cordboard.accounts_file import read_toml
 from cordboard.errors import SettingsError
 from schemas.policy import DEFAULT_POLICY, Conversation, Policies, Policy, SupervisionRights
 from schemas.prompts import checked_url
-from schemas.targets import TARGET_PATTERN
+from schemas.targets import ENQUEUE, TARGET_PATTERN
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 _TARGET = re.compile(TARGET_PATTERN)
 _CONVERSATION = re.compile(r"conversation:IS[0-9a-fA-F]{32}")
+_ENQUEUE = re.compile(ENQUEUE + r"[^\s/?#\x00-\x1f\x7f]{1,64}")
 _DAY_S = 86_400
 MOST_SAID = 1_000
 
@@ -51,6 +52,8 @@ def _word(*words: str) -> _Rule:
 def _kind_of_target(text: object) -> str:
     if isinstance(text, str) and _CONVERSATION.fullmatch(text):
         return "conversation"
+    if isinstance(text, str) and _ENQUEUE.fullmatch(text):
+        return "enqueue"
     if isinstance(text, str) and _TARGET.fullmatch(text):
         return text.partition(":")[0]
     raise ValueError
@@ -61,13 +64,13 @@ def _read_route(value: object) -> tuple[str, ...]:
         return ("wait",)
     targets = value if isinstance(value, list) else [value]
     kinds = {_kind_of_target(target) for target in targets}
-    if not kinds or (kinds & {"queue", "app", "conversation"} and len(targets) > 1):
+    if not kinds or (kinds & {"queue", "app", "conversation", "enqueue"} and len(targets) > 1):
         raise ValueError
     return tuple(targets)
 
 
 def _read_max_wait(value: object) -> str:
-    if value not in {"voicemail", "announce_end"} and _kind_of_target(value) == "conversation":
+    if value not in {"voicemail", "announce_end"} and _kind_of_target(value) in {"conversation", "enqueue"}:
         raise ValueError
     return str(value)
 
@@ -99,7 +102,9 @@ def _table_of(kind: type[msgspec.Struct]) -> Callable[[object], msgspec.Struct]:
 
 _AUDIO = _Rule('an http(s) URL, or { say = "…" }', _read_audio)
 RULES: dict[str, _Rule] = {
-    "route": _Rule('"wait", a list of targets, "queue:NAME", "app:AP…?…" or "conversation:IS…"', _read_route),
+    "route": _Rule(
+        '"wait", a list of targets, "queue:NAME", "enqueue:NAME", "app:AP…?…" or "conversation:IS…"', _read_route
+    ),
     "max_wait_s": _seconds(0),
     "max_wait": _Rule('"voicemail", "announce_end" or a target', _read_max_wait),
     "wait_audio": _AUDIO,
@@ -196,6 +201,11 @@ def _limits(policy: Policy, named: frozenset[str]) -> Iterator[str]:
         yield (
             f"hold_reminder_s = {policy.hold_reminder_s} never happens: hold_max_s is {policy.hold_max_s}; "
             f"allowed is less than that"
+        )
+    if policy.route[0].startswith(ENQUEUE) and policy.max_wait not in {"voicemail", "announce_end"}:
+        yield (
+            f"max_wait = {_shown(policy.max_wait)} cannot be rung for a caller in TaskRouter's queue "
+            f'(route = {_shown(policy.route[0])}); allowed is "voicemail" or "announce_end"'
         )
 
 

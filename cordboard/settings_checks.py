@@ -21,6 +21,7 @@ from cordboard.errors import SettingsError
 from cordboard.policies import read_policies
 from cordboard.settings import NAMES, PREFIX, Settings, env_name, expected_of, host_port, is_loopback
 from schemas.policy import Policies
+from schemas.targets import ENQUEUE
 
 DOCUMENTED = "docs/settings.md"
 Overrides = Mapping[str, str | float]
@@ -165,8 +166,12 @@ def _accounts(settings: Settings) -> Accounts:
 def _queues(policies: Policies, accounts: Accounts) -> Iterator[Problem]:
     """A policy that names a queue needs a workspace to look in."""
     named = [policies.defaults, *policies.by_number.values()]
-    uses = any(word.startswith("queue:") for policy in named for word in (*policy.route, policy.max_wait))
-    if uses and not any(account.taskrouter_workspace for account in accounts):
+    words = [word for policy in named for word in (*policy.route, policy.max_wait)]
+    queues = any(word.startswith("queue:") for word in words)
+    enqueues = any(word.startswith(ENQUEUE) for word in words)
+    have = [bool(account.taskrouter_workflow) for account in accounts]
+    # A caller may come in by any account, and is put into the queue of that one's workflow.
+    if (queues or enqueues) and (not any(have) or (enqueues and not all(have))):
         yield Problem(env_name("policy_file"), "names a queue", "CORDBOARD_TASKROUTER_WORKSPACE and _WORKFLOW as well")
 
 

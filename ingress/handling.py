@@ -15,20 +15,21 @@ from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.logs import masked
 from ingress import conversations, twiml
+from ingress.assignments import instruction_of, workflow_of
 from ingress.config import IngressConfig
 from ingress.reading import Incoming, RefusedError, read_request
 from ingress.recorder import NotDurableError, Recorder
 from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
-from schemas.ids import LegId
+from schemas.ids import LegId, is_task_sid
 from schemas.policy import Policy
 from schemas.prompts import Prompt
 from schemas.records import Webhook
 from schemas.routes import Route, callback_url
-from schemas.webhooks import ConversationEnded, Source, read_form
+from schemas.webhooks import GIVEN_BACK, ConversationEnded, Source, read_form
 
-ENTERING = frozenset({Route.TWIML, Route.JOIN, Route.CONVERSATION_ACTION})
+ENTERING = frozenset({Route.TWIML, Route.JOIN, Route.CONVERSATION_ACTION, Route.ENQUEUE_ACTION})
 """TwiML routes that leave a record."""
 
 TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION, Route.VOICEMAIL}
@@ -37,7 +38,7 @@ _TOLD_ONCE = (
     "RecordingDuration",
 )  # fmt: skip
 """What Twilio says to an action, and not again to the document that asks for itself once more: it goes along."""
-_OUR_QUERY = frozenset({"call", "leg", "a", "say", "play", "audio", "left"})
+_OUR_QUERY = frozenset({"call", "leg", "a", "say", "play", "audio", "left", "room"})
 _TOLD = {Source.VOICEMAIL: "ingress.message_left", Source.CONVERSATION_ACTION: "ingress.conversation_ended"}
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
@@ -160,6 +161,8 @@ class Ingress:
         except NotDurableError as error:
             raise RefusedError(503, "log_unavailable") from error
         self._say.debug("ingress.webhook", call_id=webhook.call_id, source=webhook.source.value, record=webhook.id)
+        if route is Route.ASSIGNMENT:
+            return web.json_response(instruction_of(self._config, webhook, incoming.fields))
         return _taken(route)
 
     async def _let_in(self, incoming: Incoming, route: Route) -> web.Response:
@@ -196,6 +199,8 @@ class Ingress:
         match webhook.source:
             case Source.VOICE:
                 return self._first_entrance(incoming, webhook)
+            case Source.ENQUEUE_ACTION if incoming.fields.get("QueueResult") not in GIVEN_BACK:
+                return None, twiml.hang_up()
             case Source.VOICEMAIL:
                 return None, twiml.hang_up()
             case Source.CONVERSATION_ACTION:
@@ -205,14 +210,20 @@ class Ingress:
             whisper = twiml.prompt_of(incoming.query)
         except ValueError as error:
             raise UnplaceableError("bad_prompt", str(error)) from error
+        room = incoming.query.get("room")
+        if room is not None and not is_task_sid(room):
+            raise UnplaceableError("bad_room", "`room` in the query is no room of the call")
         policy = self._policy(incoming.fields)
-        return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper)
+        return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper, room)
 
     def _first_entrance(self, incoming: Incoming, webhook: Webhook) -> tuple[str | None, bytes]:
-        """A call that begins: into its room, or to the Conversations service that the policy names."""
+        """A call that begins: into its room, or to the Conversations service or the queue that the policy names."""
         policy = self._policy(incoming.fields)
         leg = twiml.first_leg(incoming.fields.get("From", ""))
         where = self._config.public_url, webhook.call_id, leg, policy
+        workflow = workflow_of(self._config, policy, incoming.fields)
+        if leg == twiml.CALLER_LEG and workflow is not None:
+            return twiml.QUEUE, twiml.into_queue(self._config.public_url, webhook.call_id, workflow, policy)
         if policy.service_sid is None:
             return None, twiml.into_room(*where)
         return conversations.CONVERSATION, conversations.into_conversation(*where)

@@ -8,10 +8,13 @@ import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
+import msgspec
+
 from schemas.ids import CallId, LegId, room_of
 from schemas.policy import Policy
 from schemas.prompts import Prompt
 from schemas.routes import CONFERENCE_EVENTS, Route, callback_url
+from schemas.targets import ENQUEUE
 
 MAX_BYTES = 64_000
 """Twilio refuses more than 64 kB of TwiML (11750)."""
@@ -23,6 +26,8 @@ PLEASE_HOLD_S = 2
 VOICEMAIL_MAX_S = 180
 BROWSER_LEG = "agent-1"
 CALLER_LEG = "customer-1"
+QUEUE = "queue"
+"""What a call has been answered that waits in TaskRouter's own queue."""
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,8 +39,10 @@ def first_leg(sender: str) -> LegId:
     return BROWSER_LEG if sender.startswith("client:") else CALLER_LEG
 
 
-def into_room(public_url: str, call_id: CallId, leg: LegId, policy: Policy, whisper: Prompt | None = None) -> bytes:
-    """A leg hears `whisper`, if there is one, and enters the room of its call.
+def into_room(
+    public_url: str, call_id: CallId, leg: LegId, policy: Policy, whisper: Prompt | None = None, room: str | None = None
+) -> bytes:
+    """A leg hears `whisper`, if there is one, and enters `room`, else the first room of its call.
 
     Only a customer hears wait music: anybody else who is alone in the room waits for a ringing phone. Twilio keeps the
     conference callback of whoever is first, so its URL names the call and never the leg, and every join subscribes to
@@ -58,7 +65,29 @@ def into_room(public_url: str, call_id: CallId, leg: LegId, policy: Policy, whis
         statusCallback=callback_url(public_url, Route.CONFERENCE, call=call_id),
         statusCallbackEvent=" ".join(CONFERENCE_EVENTS),
     )
-    conference.text = room_of(call_id)
+    conference.text = room or room_of(call_id)
+    return document(response)
+
+
+def into_queue(public_url: str, call_id: CallId, workflow_sid: str, policy: Policy) -> bytes:
+    """A caller is put into TaskRouter's own queue, with a task that carries the queue's name and the call.
+
+    TaskRouter makes the conference; our answer to its assignment callback says how. The action is explicit, so that a
+    caller who hangs up, or is not taken, is told of.
+    """
+    response = ET.Element("Response")
+    leg = CALLER_LEG
+    queue = policy.route[0].removeprefix(ENQUEUE)
+    enqueue = ET.SubElement(
+        response,
+        "Enqueue",
+        workflowSid=workflow_sid,
+        action=callback_url(public_url, Route.ENQUEUE_ACTION, call=call_id, leg=leg),
+        method="POST",
+        waitUrl=callback_url(public_url, Route.WAIT, call=call_id, leg=leg, audio=policy.wait_audio),
+        waitUrlMethod="POST",
+    )
+    ET.SubElement(enqueue, "Task").text = msgspec.json.encode({"queue": queue, "call_id": call_id}).decode()
     return document(response)
 
 

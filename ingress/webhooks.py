@@ -13,6 +13,7 @@ from schemas.codec import encode
 from schemas.ids import CallId, call_of_room, is_call_id, is_call_sid, is_leg_id
 from schemas.records import Webhook
 from schemas.routes import Route
+from schemas.task_attributes import read_task_attributes
 from schemas.webhooks import Source, read_form, record_id
 
 SOURCES: dict[Route, Source] = {
@@ -22,6 +23,7 @@ SOURCES: dict[Route, Source] = {
     Route.CONFERENCE: Source.CONFERENCE,
     Route.AMD: Source.AMD,
     Route.RECORDING: Source.RECORDING,
+    Route.ENQUEUE_ACTION: Source.ENQUEUE_ACTION,
     Route.CONVERSATION_ACTION: Source.CONVERSATION_ACTION,
     Route.CONVERSATION_STATUS: Source.CONVERSATION_STATUS,
     Route.VOICEMAIL: Source.VOICEMAIL,
@@ -69,7 +71,7 @@ def call_of(source: Source, query: Mapping[str, str], fields: Mapping[str, str])
             raise UnplaceableError("bad_call", "`call` in the query is not a call id")
         return call
     if source in {Source.ASSIGNMENT, Source.TASK}:
-        return _by_task(fields.get("TaskAttributes", ""))
+        return _by_task(fields.get("TaskAttributes", ""), fields.get("TaskSid", ""))
     if source is Source.JOINING:
         raise UnplaceableError("no_call", "a leg that we dialled brings `call` in its query")
     if source is Source.CONFERENCE:
@@ -77,25 +79,19 @@ def call_of(source: Source, query: Mapping[str, str], fields: Mapping[str, str])
     return _by_call_sid(fields.get("CallSid", ""))
 
 
-class _TaskAttributes(msgspec.Struct, frozen=True):
-    call_id: str = ""
-
-
-def _by_task(attributes: str) -> CallId:
-    """A task of ours carries the call among its attributes."""
-    try:
-        call = msgspec.json.decode(attributes.encode(), type=_TaskAttributes).call_id
-    except msgspec.MsgspecError:
-        call = ""
-    if not is_call_id(call):
-        raise UnplaceableError("no_call", "no `call_id` among the task's attributes")
+def _by_task(attributes: str, task_sid: str) -> CallId:
+    """A task of ours carries the call among its attributes; one that others have enqueued is the call's name."""
+    call = read_task_attributes(attributes).call_of(task_sid)
+    if call is None:
+        raise UnplaceableError("no_call", "neither `call_id` nor a call (`call_sid`) among the task's attributes")
     return call
 
 
 def _by_room(friendly_name: str) -> CallId:
     call = call_of_room(friendly_name)
     if call is None:
-        raise UnplaceableError("no_call", "neither `call` in the query nor a FriendlyName of ours (`room-…`)")
+        detail = "neither `call` in the query nor a FriendlyName of ours (`room-…`) or of a task (`WT…`)"
+        raise UnplaceableError("no_call", detail)
     return call
 
 

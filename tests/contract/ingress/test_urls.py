@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 from actions.urls import Urls
 from cordboard.app.local_twilio import number_config
 from ingress.handling import TWIML_ROUTES
-from schemas.actions import HangUp
+from schemas.actions import CreateCall
 from schemas.prompts import Prompt
 from schemas.routes import RETRY_FRAGMENT, Route
 from signing_twilio import ACCOUNT, CALL, PUBLIC_URL, STATUS, TOKEN, VOICE, Twilio
@@ -24,7 +24,7 @@ _GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https
 @pytest.mark.parametrize("route", sorted(TWIML_ROUTES))
 async def test_in_twiml(twilio: Twilio, route: Route) -> None:
     """Whatever a document names of us carries the retry policy."""
-    fields = {**VOICE, "Result": "no-answer"}
+    fields = {**VOICE, "Result": "no-answer", "QueueResult": "error"}
     answer = await twilio.post(f"{route}?call={CALL}&leg=customer-1&say=x&on_no_answer=voicemail", fields)
     urls = [unescape(url) for url in _OURS.findall(answer.text)]
     assert urls or route in {Route.DIAL_ACTION, Route.ANNOUNCE, Route.WHISPER, Route.WAIT}
@@ -34,8 +34,8 @@ async def test_in_twiml(twilio: Twilio, route: Route) -> None:
 @pytest.mark.parametrize("make", [method for name, method in inspect.getmembers(Urls) if not name.startswith("_")])
 def test_in_requests(make: Callable[..., str]) -> None:
     """Whatever a REST request names of us does too; silence has no URL."""
-    action: Any = HangUp(
-        id="c1:1:0", call_id="c1", account_sid=ACCOUNT, at=0, deadline=1, leg="customer-1", call_sid=CALL
+    action: Any = CreateCall(
+        id="c1:1:0", call_id="c1", account_sid=ACCOUNT, at=0, deadline=1, leg="customer-1", to="client:anna"
     )
     more = [_GIVEN[name] for name in list(inspect.signature(make).parameters)[2:]]
     assert make(Urls(PUBLIC_URL), action, *more).endswith(RETRY_FRAGMENT)

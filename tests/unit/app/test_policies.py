@@ -185,3 +185,19 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert "[defaults] route = 1" in message
     assert '["+15550100"] machine = 2' in message
     assert "[sales] is no table of this file" in message
+
+
+def test_a_caller_in_taskrouters_queue_cannot_be_rung_to_a_target(tmp_path: Path) -> None:
+    """The caller is in no room: only what can be heard outside one is a way out, whichever table names it."""
+    text = refusal(tmp_path, '[defaults]\nmax_wait = "phone:+15550155"\n["+15550100"]\nroute = "enqueue:billing"\n')
+
+    assert '["+15550100"] max_wait = "phone:+15550155" cannot be rung' in text
+    assert read(tmp_path, '[defaults]\nroute = "enqueue:billing"\nmax_wait = "voicemail"\n').defaults.route == (
+        "enqueue:billing",
+    )
+
+
+@pytest.mark.parametrize("route", ['["enqueue:billing", "phone:+15550155"]', '"enqueue:"', '"enqueue:two words"'])
+def test_a_queue_of_taskrouter_stands_alone_and_has_a_name(tmp_path: Path, route: str) -> None:
+    """Said with what is allowed."""
+    assert '"enqueue:NAME"' in refusal(tmp_path, f"[defaults]\nroute = {route}\n")

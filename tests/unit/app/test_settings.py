@@ -312,10 +312,13 @@ def test_loopback_is_told_from_the_rest(bind: str, loopback: bool) -> None:  # n
     assert is_loopback(bind) is loopback
 
 
-def test_a_policy_that_names_a_queue_needs_a_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("route", ["queue:billing", "enqueue:billing"])
+def test_a_policy_that_names_a_queue_needs_a_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
     """Said at the start, not when the first caller waits for a worker who never comes."""
     policy = tmp_path / "policy.toml"
-    policy.write_text('[defaults]\nroute = "queue:billing"\n')
+    policy.write_text(f'[defaults]\nroute = "{route}"\n')
     monkeypatch.setenv("CORDBOARD_POLICY_FILE", str(policy))
 
     with pytest.raises(SettingsError, match="CORDBOARD_TASKROUTER_WORKSPACE"):
