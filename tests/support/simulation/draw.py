@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
+from msgspec.structs import replace
+
 from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
 
 _SPAN_S = 30.0
@@ -28,6 +30,8 @@ _NODE_EFFECTS = (Effect.KILL, Effect.KILL, Effect.PAUSE, Effect.EVICT, Effect.RE
 _DISK = ("add", "add", "remove")
 _DISK_EFFECTS = (Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER)
 _TARGETS = 5
+_WITH_QUEUES = 0.12
+QUEUE = "queue:pool"
 _TOPICS = (
     "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect",
     "supervise", "record",
@@ -41,7 +45,7 @@ def draw(seed: int) -> Plan:
     nodes = rng.choice((1, 2, 2, 3))
     away = Random(f"away-{seed}")  # noqa: S311 - of its own: the other plans stay as they were
     partitions = rng.choice((1, 2, 3))
-    return Plan(
+    plan = Plan(
         seed=seed,
         partitions=partitions,
         nodes=nodes,
@@ -54,6 +58,23 @@ def draw(seed: int) -> Plan:
         parted=away.random() < 0.5,
         spool=away.choice((1000, 1000, 1000, 3)),
     )
+    queues = Random(f"queues-{seed}")  # noqa: S311 - of its own: the plans of other seeds stay as they are
+    return _with_queues(plan, queues) if queues.random() < _WITH_QUEUES else plan
+
+
+def _with_queues(plan: Plan, rng: Random) -> Plan:
+    """The same plan in a contact centre: agents come from a queue, callers may wait in TaskRouter's own."""
+    calls = tuple(replace(call, commands=tuple(_queued(rng, said) for said in call.commands)) for call in plan.calls)
+    enqueued = {"route": ("enqueue:pool",)} if rng.random() < 0.5 else {}
+    return replace(plan, calls=calls, policy={**plan.policy, **enqueued})
+
+
+def _queued(rng: Random, said: Said) -> Said:
+    if said.name == "call.connect" and rng.random() < 0.7:
+        return replace(said, data={"to": QUEUE})
+    if said.name == "call.transfer" and rng.random() < 0.5:
+        return replace(said, data={**said.data, "targets": [QUEUE, *said.data["targets"][1:]]})
+    return said
 
 
 def _fault_count(rng: Random) -> int:

@@ -220,7 +220,8 @@ def _commands(ledgers: Ledgers) -> Iterator[str]:
 
 def i11_rebuilt(ledgers: Ledgers) -> Wrong:
     """Replaying the inbox through the pure step gives the live state, byte for byte, and so does the state log."""
-    board = Switchboard(CoreConfig(Policies(Policy(**ledgers.world.plan.policy)), account_sid=ACCOUNT, number=NUMBER))
+    policies = Policies(Policy(**ledgers.world.plan.policy))
+    board = Switchboard(CoreConfig(policies, account_sid=ACCOUNT, number=NUMBER, queues=True))
     for partition in ledgers.partitions:
         rebuilt: dict[str, Call] = {}
         for record in ledgers.inbox[partition]:

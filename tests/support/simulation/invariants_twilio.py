@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 
-from schemas.actions import CREATING, Action, OnDoubt, UpdateParticipant
+from schemas.actions import CREATING, Action, CreateTask, OnDoubt, UpdateParticipant, UpdateReservation, UpdateTask
 from schemas.records import ActionReport
 from schemas.state import CallState
+from simulation.centre import OVER
 from simulation.invariants import Invariant, Wrong
 from simulation.ledgers import Ledgers
 from simulation.plan import Effect, Where
@@ -96,7 +97,7 @@ def _gave_up_flags(ledgers: Ledgers, call_id: str) -> bool:
 
 
 def i17_all_end(ledgers: Ledgers) -> Wrong:
-    """When everybody has gone home, every call has ended, with no command left open."""
+    """When everybody has gone home, every call has ended, with no command left open, and no task at TaskRouter."""
     by_state: dict[str, list[str]] = defaultdict(list)
     for call in ledgers.calls.values():
         if call.state is not CallState.ENDED:
@@ -105,6 +106,18 @@ def i17_all_end(ledgers: Ledgers) -> Wrong:
             yield f"{call.call_id[-8:]} has ended with open commands: {[item.name for item in call.open]}"
     for state, calls in by_state.items():
         yield f"still {state} when everybody has gone home: {calls}"
+    yield from _open_tasks(ledgers)
+
+
+def _open_tasks(ledgers: Ledgers) -> Wrong:
+    """Of a request about a task that was not carried out for sure nobody can say what became of the task."""
+    failed = {r.action for rs in ledgers.inbox for r in rs if isinstance(r, ActionReport) and r.outcome.value != "done"}
+    about = (CreateTask, UpdateTask, UpdateReservation)
+    doubtful = {a.call_id for a in ledgers.actions.values() if isinstance(a, about) and a.id in failed}
+    for task in ledgers.world.centre.tasks.values():
+        call = str(task.attributes.get("call_id"))
+        if task.status not in OVER and call not in doubtful:
+            yield f"task {task.attributes.get('task', 'of the queue')} of {call[-8:]} is left {task.status}"
 
 
 TWILIO_INVARIANTS: tuple[Invariant, ...] = (

@@ -90,7 +90,7 @@ class Network:
         self.callbacks.append(callback)
         fault = world.script.next(Where.CALLBACK)
         delay_s = world.rng.choice(_CALLBACK_DELAYS_S) * world.rng.random()
-        event = form.get("StatusCallbackEvent") or form.get("CallStatus", "")
+        event = form.get("StatusCallbackEvent") or form.get("EventType") or form.get("CallStatus", "")
         about = form.get("ParticipantLabel") or form.get("CallSid", "")[-6:]
         world.trace(f"twilio tells {event} {about}{f' [{fault.effect.value}]' if fault else ''}")
         if fault is not None and fault.effect is Effect.LOST:
@@ -145,8 +145,17 @@ class Network:
 
     def fetch(self, line: Line, url: str) -> None:
         """Let a call run the document at `url` from now on."""
+        self._world.centre.leave(line, "redirected")
         line.turn += 1
         self._world.outside(self._run(line, url, line.turn))
+
+    async def ask(self, url: str, form: Fields) -> bytes | None:
+        """A request whose answer matters; its body, None for none."""
+        callback = Callback(len(self.callbacks), url, form)
+        self.callbacks.append(callback)
+        body = await self._post(url, callback)
+        callback.acked = body is not None
+        return body
 
     async def _run(self, line: Line, url: str, turn: int) -> None:
         form = {
@@ -179,6 +188,9 @@ class Network:
                 return
             elif verb.tag == "Redirect":
                 self.fetch(line, verb.text or "")
+                return
+            elif verb.tag == "Enqueue":
+                self._world.centre.enqueue(line, verb)
                 return
             elif verb.tag == "Dial":
                 self._enter(line, verb[0])
@@ -293,7 +305,8 @@ async def answered(network: Network, process: Process, method: str, path: str, f
 
 
 def _response(status: int, body: dict[str, object]) -> Response:
-    return Response(status, msgspec.json.encode(body).decode() if status != 204 else "", {})
+    headers = {"ETag": body["etag"]} if "etag" in body else {}
+    return Response(status, msgspec.json.encode(body).decode() if status != 204 else "", headers)
 
 
 def _named(fault: Fault | None) -> str:

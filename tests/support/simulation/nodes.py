@@ -21,6 +21,7 @@ from ingress.recorder import Recorder
 from ingress.spool import Spool, SpoolLimits
 from schemas.policy import Policies, Policy
 from schemas.topics import Topic
+from simulation.centre import WORKFLOW, WORKSPACE
 from simulation.disk import Platter, SimDisk
 from simulation.network import PUBLIC_URL, UnsignedIngress
 from simulation.phones import ACCOUNT
@@ -107,7 +108,8 @@ class Node:
         async with AsyncExitStack() as stack:
             works = []
             if "edge" in self.roles:
-                config = IngressConfig(public_url=PUBLIC_URL, accounts=Accounts((_account(),)))
+                policies = Policies(Policy(**world.plan.policy))
+                config = IngressConfig(public_url=PUBLIC_URL, accounts=Accounts((_account(),)), policies=policies)
                 spool = Spool(SimDisk(world, process, self.platter), SpoolLimits(world.plan.spool), world.loop.clock_ms)
                 recorder = Recorder(log, config.ack_timeout_s, spool)
                 works.append(recorder.run(stop))
@@ -130,7 +132,7 @@ class Node:
     def _engine(self, log: ProcessLog) -> object:
         world, plan = self._world, self._world.plan
         policy = Policy(**plan.policy)
-        core = CoreConfig(Policies(policy), account_sid=ACCOUNT, number=NUMBER)
+        core = CoreConfig(Policies(policy), account_sid=ACCOUNT, number=NUMBER, queues=True)
         limits = EngineLimits(tick_s=60.0, session_timeout_s=_NEVER_S if plan.fences_alone else 10.0)
         look_at = LookAt.CALLS_IN_FLIGHT if plan.split else LookAt.EVERY_CALL
         make = engine_partition_factory(
@@ -152,7 +154,10 @@ def _died(process: Process) -> bool:
 
 
 def _account() -> Account:
-    return Account(sid=ACCOUNT, auth_tokens=("0" * 32,), number=NUMBER, calls_per_second=0.0)
+    return Account(
+        sid=ACCOUNT, auth_tokens=("0" * 32,), number=NUMBER, calls_per_second=0.0, taskrouter_workspace=WORKSPACE,
+        taskrouter_workflow=WORKFLOW,
+    )  # fmt: skip
 
 
 def _actions_config() -> ActionsConfig:

@@ -71,6 +71,8 @@ class Room:
         self.sequence = 0
         self.places: dict[str, Place] = {}
         self.ever_joined = False
+        self.untold: frozenset[str] = frozenset()
+        """Events that its callback is not subscribed to."""
 
     def inside(self) -> list[Place]:
         """Those who are in."""
@@ -117,6 +119,8 @@ class Phones:
         """What must never happen at Twilio, seen as it happened: call and words."""
         self.fetch: Callable[[Line, str], None] = lambda _line, _url: None
         """Fetches the TwiML of a call and runs it."""
+        self.over: Callable[[Line], None] = lambda _line: None
+        """Told of a call that has ended."""
         self.now = now
         self._later = later
         self._tell = tell
@@ -201,6 +205,7 @@ class Phones:
             place = line.place
             self.leave(place, reason if place.joined else "participant_add_failed", status)
         self._progress(line, status)
+        self.over(line)
 
     def _progress(self, line: Line, status: str) -> None:
         line.status = "queued" if status == "initiated" else status
@@ -316,7 +321,8 @@ class Phones:
                 form["ParticipantLabel"] = place.label
             if place.coached:
                 form["CallSidToCoach"] = place.coached
-        self._tell(room.callback_url, {**form, **(extra or {})})
+        if event not in room.untold:
+            self._tell(room.callback_url, {**form, **(extra or {})})
 
     def note(self, action: str, what: str, call_sid: str = "") -> None:
         """Write into the ledger what a request has brought about."""

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
 
+from simulation.centre import PREFIX as TASKROUTER
+from simulation.centre import Centre
 from simulation.phones import ACCOUNT, OUTBOUND, Line, Phones, Place, Recording, Refused, Room
 
 Body = dict[str, object]
@@ -14,11 +17,14 @@ PREFIX = f"/2010-04-01/Accounts/{ACCOUNT}/"
 class Rest:
     """Answers requests. `answer` gives status and body, or raises `Refused`."""
 
-    def __init__(self, phones: Phones) -> None:
+    def __init__(self, phones: Phones, centre: Centre) -> None:
         self._phones = phones
+        self._centre = centre
 
     def answer(self, method: str, path: str, fields: Fields, action: str) -> tuple[int, Body]:
         """Carry out a request for `action` (its id, for the ledger); `fields` are query and form together."""
+        if path.startswith(TASKROUTER):
+            return self._centre.answer(method, path, fields, action)
         parts = path.removeprefix(PREFIX).removesuffix(".json").split("/")
         handlers: dict[tuple[str, int], Callable[[str, list[str], Fields, str], tuple[int, Body]]] = {
             ("Calls", 1): self._calls,
@@ -149,7 +155,8 @@ class Rest:
         ending = [place.label for place in created.room.inside() if place.end_on_exit]
         if created.label.startswith("target-") and len(created.room.inside()) > 1 and ending:
             wrong = f"{created.room.name}: {created.label} is dialled while {ending} ends the room"
-            self._phones.wrongs.append((created.room.name.removeprefix("room-"), wrong))
+            call = parse_qs(urlsplit(created.line.status_url).query)["call"][0]
+            self._phones.wrongs.append((call, wrong))
 
     def _participant(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:
         room = self._phones.rooms.get(parts[0])

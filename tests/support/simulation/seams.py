@@ -3,7 +3,7 @@
 Everything else runs as it is. The seams are put in for the time of a run and taken out again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -48,10 +48,12 @@ class SimTransport(Transport):
         self._base = None
         self.session = cast("aiohttp.ClientSession", _NoSession())
 
-    async def _exchanged(self, method: str, target: URL, body: bytes | None, headers: object) -> Response:  # noqa: ARG002
+    async def _exchanged(self, method: str, target: URL, body: bytes | None, headers: Mapping[str, str]) -> Response:
         process = CURRENT.get()
         assert isinstance(process, Process), "only a simulated process talks to the simulated Twilio"
         fields = {**dict(target.query), **dict(parse_qsl((body or b"").decode(), keep_blank_values=True))}
+        if "If-Match" in headers:
+            fields["If-Match"] = headers["If-Match"]
         return await network.answered(WORLD.get().network, process, method, target.path, fields, _ACTION.get())
 
 

@@ -22,6 +22,7 @@ from schemas.commands import type_of
 from schemas.ids import dialled_call_id
 from schemas.times import rfc3339
 from schemas.topics import Topic
+from simulation.centre import Centre
 from simulation.loop import CURRENT, EPOCH_S, KilledError, SimLoop
 from simulation.network import PUBLIC_URL, Network, UnsignedIngress
 from simulation.nodes import ALL, NUMBER, Node
@@ -63,7 +64,9 @@ class World:
         people = {person.address: person for call in plan.calls for person in call.people}
         self.phones = Phones(loop.time, self.later, self.network.tell, people)
         self.phones.fetch = self.network.fetch
-        self.rest = Rest(self.phones)
+        self.centre = Centre(self)
+        self.phones.over = lambda line: self.centre.leave(line, "hangup")
+        self.rest = Rest(self.phones, self.centre)
         self.owners: dict[int, list[EnginePartition]] = {}
         """Everybody who has ever had each partition."""
         self.sent: list[Sent] = []
