@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import AGENT, OTHER, Call, Stack
+from stack import AGENT, OTHER, Call, Stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -188,9 +188,11 @@ async def test_a_worker_from_a_queue(stack: Stack) -> None:
     await call.reaches("in_conference")
     assert await call.command("call.end") == APPLIED
 
-    await call.tells("task.completed")
+    await until("the task to be completed", lambda: stack.rest("POST", "/Tasks/WT", AssignmentStatus="completed"))
     assert await stack.rest("POST", "/Reservations/", ReservationStatus="accepted")
-    assert await stack.rest("POST", "/Tasks/WT", AssignmentStatus="completed")
+    [task] = (await stack.twilio("GET", "/tasks"))["tasks"]
+    assert task["status"] == "completed"
+    assert task["attributes"]["conference"]["participants"]["customer"] == call.call_id
 
 
 async def test_a_transfer_to_a_queue(stack: Stack) -> None:

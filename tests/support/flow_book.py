@@ -12,9 +12,10 @@ from flow_pages_calls import CALL_PAGES
 from flow_pages_conversation import CONVERSATION_PAGE
 from flow_pages_failed import FAILED_PAGE
 from flow_pages_parties import PARTY_PAGES
+from flow_pages_queues import QUEUE_PAGES
 from flow_pages_transfers import TRANSFER_PAGES
 
-_ALL = (*CALL_PAGES, CONVERSATION_PAGE, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES)
+_ALL = (*CALL_PAGES, CONVERSATION_PAGE, *TRANSFER_PAGES, FAILED_PAGE, *PARTY_PAGES, *QUEUE_PAGES)
 PAGES: dict[str, Page] = {page.name: page for page in _ALL}
 
 

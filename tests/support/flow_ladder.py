@@ -119,6 +119,9 @@ def _fetch(played: Played, exchange: Exchange) -> list[str]:
     lines = [f"T->>C: {path} {' '.join(word for word in words if word)}".rstrip()]
     if exchange.event in {"ringing", "call-ringing"} and leg:
         lines.insert(0, f"T->>{_alias(leg)}: rings")
+    if exchange.kind == "assignment":
+        instruction = json.loads(exchange.body or "{}").get("instruction", "none: by REST")
+        return [*lines, f"C-->>T: instruction {instruction}"]
     return [*lines, f"C-->>T: TwiML {_verbs(exchange.body)}"] if exchange.body else lines
 
 
@@ -131,7 +134,7 @@ def _verbs(body: str) -> str:
 
 
 def _request(played: Played, entry: RestRequest) -> list[str]:
-    path = re.sub(r"^/2010-04-01/Accounts/AC\w+/", "", entry.path).removesuffix(".json")
+    path = re.sub(r"^/(2010-04-01/Accounts/AC|v1/Workspaces/WS)\w+/", "", entry.path).removesuffix(".json")
     words = [_named(played, part) for part in path.split("/")]
     creates = words[-1] == "Participants"
     fields = [
@@ -150,12 +153,14 @@ def _dull(name: str, value: str, *, creates: bool) -> bool:
 def _named(played: Played, part: str) -> str:
     if part.startswith(("CF", "room-")):
         return "the room"
-    return played.legs.get(part, re.sub(r"^(CA|RE)\w{32}$", r"\1…", part))
+    return played.legs.get(part, re.sub(r"^(CA|RE|WT|WR|WW)\w{32}$", r"\1…", part))
 
 
 def _field(played: Played, value: str) -> str:
     if value.startswith("http"):
         return urlsplit(value).path
+    if value.startswith("{"):
+        return ",".join(sorted(json.loads(value)))
     return _named(played, value)
 
 

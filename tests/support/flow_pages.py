@@ -28,7 +28,7 @@ HOW_TO_READ = (
 )
 _TIME = re.compile(r"^\d\d:\d\d:\d\d\.\d{3}\s+")
 _DULL = (
-    (re.compile(r" +(call_sid|duration_s|recording_sid|conference_sid|conversation_sid|service_sid)=\S+"), ""),
+    (re.compile(r" +(call_sid|duration_s|recording_sid|conference_sid|conversation_sid|service_sid|task_sid)=\S+"), ""),
     (re.compile(r"⟵ action \S+ (\w+)"), r"⟵ action \1"),
     (re.compile(r"⟵ command [0-9a-f]{32}"), "⟵ its command"),
     (re.compile(r"\b(CF|RE)[0-9a-f]{32}\b"), r"\1…"),

@@ -148,6 +148,11 @@ class Play:
         """How somebody behaves when called from now on."""
         await self.stage.person(target, **behaviour)
 
+    async def worker(self, activity: str) -> None:
+        """The worker of the queue is `Available`, or `Offline`."""
+        await self.stage.twilio("PUT", "/workers/carla", {"activity": activity})
+        await self.stage.settled()
+
     async def waits_for(self, event: str, times: int = 1) -> None:
         """Time passes until an event has been told so many times."""
         wanted = f"cordboard.event.{event}.v1"

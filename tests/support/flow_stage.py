@@ -24,12 +24,23 @@ from emulator.people import Answer
 from emulator.rest.answer import WORLD
 from emulator.server import create_app
 from emulator.switches import Order, Switches
+from emulator.taskrouter.config import TaskRouterConfig, WorkerConfig
 from emulator.world import World
 from stack import ACCOUNT, NUMBER, TOKEN, Json, Stack
 
 Gate = Callable[[], Awaitable[None]]
 PATIENCE_S = 30.0
 POLL_S = 0.004
+WORKER = "+15550144"
+TOLD = frozenset(
+    f"{about}.{what}"
+    for about, events in {
+        "task": "canceled wrapup completed deleted",
+        "reservation": "accepted rejected timeout canceled rescinded wrapup completed",
+    }.items()
+    for what in events.split()
+)
+"""The events of TaskRouter that a workspace needs to send us; `task.created` is for calls that others enqueue."""
 
 
 async def soon(what: str, happens: Callable[[], Awaitable[bool]]) -> None:
@@ -131,6 +142,11 @@ class Stage(Stack):
             host=str(at.hostname), port=at.port or 0, account_sid=ACCOUNT, auth_token=TOKEN, say_s=0.01, play_s=0.01,
             numbers={NUMBER: NumberConfig(voice_url=f"{self.ingress}/v1/voice/twiml")},
             default_person=Person(answer=Answer.ASKS), switches=Switches(u9_join_before_answered=Order.LAST),
+            taskrouter=TaskRouterConfig(
+                queues={"support": "1==1"}, workers={"carla": WorkerConfig(contact_uri=WORKER)}, events_filter=TOLD,
+                assignment_callback_url=f"{self.ingress}/v1/taskrouter/assignment",
+                event_callback_url=f"{self.ingress}/v1/taskrouter/events",
+            ),
         )  # fmt: skip
         app = create_app(config)
         self._world = app[WORLD]
@@ -197,7 +213,8 @@ class Stage(Stack):
             before = len(self.twilio_tells.told), len(self.inbox())
             await self.quiet()
             after = len(self.twilio_tells.told), len(self.inbox())
-            seen = seen + 1 if before == after and not self.twilio_tells.busy else 0
+            matching = any(centre.changed.is_set() for centre in self._world.workspaces.values())
+            seen = seen + 1 if before == after and not self.twilio_tells.busy and not matching else 0
             return seen > 1
 
         await soon("everybody to be still", still)
