@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from schemas.ids import CallId, LegId, room_of
 from schemas.policy import Policy
 from schemas.prompts import Prompt
-from schemas.routes import CONFERENCE_EVENTS, Route, callback_url
+from schemas.routes import CONFERENCE_EVENTS, OUT_OF_ROOM_S, Route, callback_url
 
 MAX_BYTES = 64_000
 """Twilio refuses more than 64 kB of TwiML (11750)."""
@@ -23,6 +23,7 @@ PLEASE_HOLD_S = 2
 VOICEMAIL_MAX_S = 180
 BROWSER_LEG = "agent-1"
 CALLER_LEG = "customer-1"
+CALL_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,8 +35,10 @@ def first_leg(sender: str) -> LegId:
     return BROWSER_LEG if sender.startswith("client:") else CALLER_LEG
 
 
-def into_room(public_url: str, call_id: CallId, leg: LegId, policy: Policy, whisper: Prompt | None = None) -> bytes:
-    """A leg hears `whisper`, if there is one, and enters the room of its call.
+def into_room(
+    public_url: str, call_id: CallId, leg: LegId, policy: Policy, whisper: Prompt | None = None, room: str | None = None
+) -> bytes:
+    """A leg hears `whisper`, if there is one, and enters `room`, else the first room of its call.
 
     Only a customer hears wait music: anybody else who is alone in the room waits for a ringing phone. Twilio keeps the
     conference callback of whoever is first, so its URL names the call and never the leg, and every join subscribes to
@@ -58,8 +61,8 @@ def into_room(public_url: str, call_id: CallId, leg: LegId, policy: Policy, whis
         statusCallback=callback_url(public_url, Route.CONFERENCE, call=call_id),
         statusCallbackEvent=" ".join(CONFERENCE_EVENTS),
     )
-    conference.text = room_of(call_id)
-    return document(response)
+    conference.text = room or room_of(call_id)
+    return _document(response)
 
 
 def waiting(audio: str | None, self_url: str) -> bytes:
@@ -106,8 +109,22 @@ def voicemail(left_url: str, prompt: Prompt | None) -> bytes:
     return document(response)
 
 
+def out_of_room(call_status: str) -> bytes:
+    """A leg has come out of its conference. One whose call is up stays on the line for the engine to say where to.
+
+    It hangs up whom it wants gone, and lets whom it has lost with a conference into a fresh one. If nothing is said in
+    time the leg ends.
+    """
+    if call_status in CALL_OVER:
+        return hang_up()
+    response = ET.Element("Response")
+    ET.SubElement(response, "Pause", length=str(OUT_OF_ROOM_S))
+    ET.SubElement(response, "Hangup")
+    return _document(response)
+
+
 def hang_up() -> bytes:
-    """End of this leg: whoever comes out of the room, or can be placed nowhere."""
+    """End of this leg: it can be placed nowhere, or is over."""
     response = ET.Element("Response")
     ET.SubElement(response, "Hangup")
     return document(response)

@@ -46,10 +46,11 @@ class CreateParticipant(_Action, frozen=True, tag="create_participant", omit_def
 
 
 class CreateCall(_Action, frozen=True, tag="create_call", omit_defaults=True, kw_only=True):
-    """Dial a leg that hears `whisper` before our TwiML lets it into the room."""
+    """Dial a leg that hears `whisper` before our TwiML lets it into `room` (empty: the first one of its call)."""
 
     to: str
     from_: str = ""
+    room: str = ""
     whisper: Prompt | None = None
     timeout_s: int = 20
     detect_machine: bool = False
@@ -95,6 +96,13 @@ class RedirectCall(_Action, frozen=True, tag="redirect_call", omit_defaults=True
     call_sid: str
     announce: Prompt
     voicemail: bool = False
+
+
+class RejoinRoom(_Action, frozen=True, tag="rejoin_room", omit_defaults=True, kw_only=True):
+    """Let a leg that has come out of a conference into `room` (a friendly name), by redirecting its own call."""
+
+    call_sid: str
+    room: str
 
 
 class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):
@@ -180,7 +188,7 @@ class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=Tr
 
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
-    | RedirectCall | StartRecording | UpdateRecording
+    | RedirectCall | RejoinRoom | StartRecording | UpdateRecording
     | CreateTask | UpdateTask | UpdateReservation | LookUp
 )  # fmt: skip
 

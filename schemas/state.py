@@ -11,6 +11,7 @@ import msgspec
 from schemas.actions import Action
 from schemas.answers import Answer
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
+from schemas.ids import FIRST_ROOM
 from schemas.policy import DEFAULT_POLICY, Policy
 from schemas.quarantine import Quarantine
 from schemas.sessions import LIVE_SESSION_STATES, Session
@@ -155,12 +156,17 @@ class Leg(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged."""
+    """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged.
+
+    `generation` grows when the call is rescued into a fresh conference; `former` are the SIDs of those it has lost.
+    """
 
     name: str
     sid: str | None = None
     started: bool = False
     ending: bool = False
+    generation: int = FIRST_ROOM
+    former: tuple[str, ...] = ()
 
 
 class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):

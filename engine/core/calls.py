@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, flags, tasks
+from engine.core import destinations, flags, rescues, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
@@ -75,9 +75,10 @@ def requeues(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return failed and transfer is not None and transfer.disposition is Disposition.REQUEUE
 
 
-def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
-    """Whether the time in which an agent might come back by itself is over."""
-    return ORPHAN not in turn.call.timers
+def orphan_alone(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the customer is in the room, no agent is being taken there, and the time to come back is over."""
+    returning = any(leg.role in TALKING_ROLES and rescues.returns(leg) for leg in turn.call.legs)
+    return rescues.in_fresh_room(turn) and ORPHAN not in turn.call.timers and not returning
 
 
 def tells_agent(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -152,7 +153,14 @@ def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         return
     turn.set(orphan_step=0)
     flags.hold(turn, customer.leg)
-    turn.arm(ORPHAN, max(turn.call.policy.orphan_grace_s, 1) * 1000)
+    turn.arm(ORPHAN, _grace_s(turn) * 1000)
+
+
+def _grace_s(turn: Turn) -> int:
+    """An agent who was thrown out with the conference cannot come back by themselves: they are called at once."""
+    last = destinations.last_agent(turn)
+    thrown_out = last is not None and last.reason == rescues.HUB_ENDED and turn.call.policy.orphan[:1] == ("recall",)
+    return 1 if thrown_out else max(turn.call.policy.orphan_grace_s, 1)
 
 
 def recover(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -262,8 +270,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "sent_off": sent_off,
     "ending": ending,
     "requeues": requeues,
-    "grace_over": grace_over,
-    "tells_agent": tells_agent,
+    "orphan_alone": orphan_alone,
 }
 CALL_EFFECTS: dict[str, Act] = {
     "begin_waiting": begin_waiting,

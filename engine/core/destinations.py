@@ -42,7 +42,7 @@ def voicemail(turn: Turn) -> None:
 
 def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
     customer = turn.customer
-    if customer is None or customer.call_sid is None or customer.state is not LegState.JOINED:
+    if customer is None or customer.call_sid is None or customer.state not in {LegState.JOINED, LegState.ANSWERED}:
         turn.stimulate(CALL, "end_asked")
         return
     if turn.call.reason is None:

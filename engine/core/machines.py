@@ -9,9 +9,7 @@ from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.recordings import change as change_recording
-from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
-from engine.core.sessions import change as change_session
-from engine.core.sessions import tell as tell_session
+from engine.core.rescues import RESCUE_EFFECTS, RESCUE_GUARDS, RESCUED_EFFECTS
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
 from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
@@ -29,8 +27,13 @@ from schemas.state import CallState, LegState, RecordingState, SupervisionState,
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
 TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
-LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, LEG_EFFECTS)
-CALL_TABLE = compile_table(CALL_MACHINE, CallState, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS})
+LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, {**LEG_EFFECTS, **RESCUED_EFFECTS})
+CALL_TABLE = compile_table(
+    CALL_MACHINE,
+    CallState,
+    {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS},
+    {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS},
+)
 TRANSFER_TABLE = compile_table(
     TRANSFER_MACHINE, TransferState, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
 )

@@ -6,17 +6,7 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import (
-    answers,
-    facts,
-    flags,
-    machines,
-    observations,
-    recording_facts,
-    session_facts,
-    supervisions,
-    tasks,
-)
+from engine.core import answers, facts, flags, machines, observations, recording_facts, rescues, supervisions, tasks
 from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
@@ -28,6 +18,7 @@ from schemas.actions import (
     HangUp,
     LookUp,
     RedirectCall,
+    RejoinRoom,
     RemoveParticipant,
     StartRecording,
     UpdateParticipant,
@@ -39,6 +30,8 @@ from schemas.results import Outcome
 from schemas.state import Leg, LegState
 
 NOT_FOUND = 404
+CALL_IS_OVER = frozenset({"not_found", "wrong_state"})
+"""What Twilio says of a call that is not in progress (21220) or that it does not know."""
 
 
 def apply(turn: Turn, report: ActionReport) -> None:
@@ -74,6 +67,8 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
             supervisions.refused(turn, action.id, report.reason or report.outcome.value)
         case UpdateParticipant():
             supervisions.acknowledge(turn, action.id)
+        case RejoinRoom() if leg is not None and not done:
+            _not_rejoined(turn, leg, report)
         case StartRecording() | UpdateRecording():
             recording_facts.answered(turn, action, report)
         case RemoveParticipant() | HangUp() if leg is not None:
@@ -104,6 +99,15 @@ def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:
     else:
         turn.reason = "expired" if report.outcome is ActionOutcome.EXPIRED else (report.reason or "failed")
         machines.move_leg(turn, "create_failed", leg.leg)
+
+
+def _not_rejoined(turn: Turn, leg: Leg, report: ActionReport) -> None:
+    """A call that cannot be redirected is over; of one that was not in time nothing is known."""
+    if report.reason in CALL_IS_OVER and leg.state is LegState.ANSWERED:
+        rescues.blame_room(turn, leg)
+        machines.move_leg(turn, "gone", leg.leg)
+    else:
+        flags.look_up(turn)
 
 
 def _removed(turn: Turn, leg: Leg, report: ActionReport) -> None:

@@ -46,6 +46,7 @@ class Story:
         self.effects: list[Effect] = []
         self.latest: tuple[Effect, ...] = ()
         self.records: list[Inbox] = []
+        self.room_sid = ROOM_SID
         self._sequence = 0
         self._commands = 0
         self._sids = {"customer-1": CALL_SID}
@@ -92,9 +93,14 @@ class Story:
         self._sequence += 1
         about = {"CallSid": self.sid_of(leg), "ParticipantLabel": leg} if leg else {}
         return self.webhook(
-            Source.CONFERENCE, ConferenceSid=ROOM_SID, FriendlyName=f"room-{self.call_id}", StatusCallbackEvent=event,
-            SequenceNumber=str(self._sequence), **{**about, **form},
+            Source.CONFERENCE, ConferenceSid=self.room_sid, FriendlyName=f"room-{self.call_id}",
+            StatusCallbackEvent=event, SequenceNumber=str(self._sequence), **{**about, **form},
         )  # fmt: skip
+
+    def in_room(self, number: int) -> Self:
+        """What the conference says from now on is said by the `number`-th one of the call, from 1."""
+        self.room_sid = f"CF{number:032x}"
+        return self
 
     def joins(self, leg: str) -> Self:
         """The leg joins the room; with the second one the conference starts."""
@@ -162,7 +168,7 @@ class Story:
         action = self.pending(kind)
         known: dict[str, Any] = {}
         if outcome is ActionOutcome.DONE and isinstance(action, CreateParticipant):
-            known = {"call_sid": self.sid_of(action.leg or ""), "conference_sid": ROOM_SID}
+            known = {"call_sid": self.sid_of(action.leg or ""), "conference_sid": self.room_sid}
         return self.give(
             ActionReport(
                 report_record_id(action.id, outcome.value), self.call_id, self.at, action.id,  # type: ignore[attr-defined]

@@ -1,0 +1,355 @@
+"""A conference that nobody here wanted to end: whose call is up goes on in the next one (state-machines.md 5 and 8)."""
+
+from itertools import permutations
+
+import pytest
+from msgspec.structs import replace
+
+from calling import AGENT, OTHER, ROOM_SID, Story, connected
+from engine.core.rescues import MOST_ROOMS
+from schemas.actions import CreateCall, CreateParticipant, HangUp, RejoinRoom, StartRecording, UpdateParticipant
+from schemas.policy import Policy
+from schemas.records import ActionOutcome, CallSeen
+from schemas.state import CallState, LegState, PendingAction
+
+BY_API = "conference-ended-via-api"
+THROWN_OUT = "conference_ended_via_api"
+
+
+def lost(policy: Policy | None = None) -> Story:
+    """A talk whose conference somebody has ended by the API."""
+    return connected(policy).room_ends(BY_API)
+
+
+def back(story: Story, leg: str = "customer-1", room: int = 2) -> Story:
+    """The leg comes into the fresh room."""
+    story.in_room(room)
+    return story.joins(leg)
+
+
+def refused(story: Story, leg: str) -> Story:
+    """Twilio cannot redirect the leg's call: it is over."""
+    action = next(item.action for item in story.state.pending if getattr(item.action, "leg", "") == leg)
+    assert isinstance(action, RejoinRoom)
+    pending = [item for item in story.state.pending if item.action is not action]
+    story.call = replace(story.state, pending=(PendingAction(action, story.at), *pending))
+    return story.reports(RejoinRoom, ActionOutcome.FAILED, reason="wrong_state", status=400, code=21220)
+
+
+class TestTheWay:
+    """From the lost room to the next."""
+
+    def test_everybody_who_was_in_is_redirected_into_the_next_room(self) -> None:
+        """Customer and agent, by their own calls; the name of the room is derived and nobody is dialled."""
+        story = connected()
+        before = len(story.asked(CreateParticipant))
+
+        story.room_ends(BY_API)
+
+        asked = story.asked(RejoinRoom)
+        assert {(action.leg, action.call_sid) for action in asked} == {
+            (leg, story.sid_of(leg)) for leg in ("customer-1", "agent-1")
+        }
+        assert {action.room for action in asked} == {f"room2-{story.call_id}"}
+        assert story.state.room.name == f"room2-{story.call_id}"
+        assert story.now() is CallState.ORPHANED
+        assert len(story.asked(CreateParticipant)) == before
+
+    def test_the_talk_goes_on_when_both_are_back(self) -> None:
+        """Told as a rescue and a recovery; the room may end with the customer again."""
+        story = back(back(lost()), "agent-1")
+
+        assert story.now() is CallState.IN_CONFERENCE
+        assert [name for name in story.events() if name.startswith("call.")][-3:] == [
+            "call.orphaned", "call.rescued", "call.recovered",
+        ]  # fmt: skip
+        assert story.leg("customer-1").state is LegState.JOINED
+        assert story.leg("customer-1").reason is None
+
+    def test_an_agent_who_is_faster_waits_for_the_customer(self) -> None:
+        """Recovered is told when there is somebody to talk to."""
+        story = back(lost(), "agent-1")
+        assert story.now() is CallState.ORPHANED
+
+        back(story)
+
+        assert story.now() is CallState.IN_CONFERENCE
+
+    def test_an_agent_who_was_hung_up_with_the_room_is_called_back_at_once(self) -> None:
+        """A leg of the Participants API ends with its conference: then it is the policy's turn, without grace."""
+        story = back(refused(lost(), "agent-1"))
+        assert story.leg("agent-1").state is LegState.LEFT
+        assert story.leg("customer-1").desired.hold
+
+        story.after(1)
+
+        assert story.asked(CreateParticipant)[-1].leg == "agent-2"
+        assert story.asked(CreateParticipant)[-1].room == f"room2-{story.call_id}"
+
+    def test_an_agent_who_is_being_taken_along_is_not_called_as_well(self) -> None:
+        """While the agent's own call may still come back nobody is dialled; once it cannot, somebody is."""
+        story = back(lost())
+        before = len(story.asked(CreateParticipant))
+        story.after(10)
+        assert len(story.asked(CreateParticipant)) == before
+
+        refused(story, "agent-1")
+        story.after(1)
+
+        assert len(story.asked(CreateParticipant)) == before + 1
+
+    def test_a_customer_who_is_gone_too_ends_the_call(self) -> None:
+        """Twilio cannot redirect a call that is over: no rescue, and the reason is the room's."""
+        story = refused(lost(), "customer-1")
+
+        assert story.now() is CallState.ENDED
+        assert story.state.reason == "hub_ended"
+        assert "call.rescued" not in story.events()
+
+    def test_a_customer_who_hangs_up_on_the_way_has_left(self) -> None:
+        """Their own call status says so."""
+        story = lost().progress("customer-1", "completed")
+
+        assert story.now() is CallState.ENDED
+        assert story.leg("customer-1").state is LegState.LEFT
+
+    def test_what_was_on_hold_is_not_any_more(self) -> None:
+        """The fresh room knows no hold: told with its duration, and the limits of the hold are off."""
+        story = connected(Policy(hold_max_s=60)).command("call.hold")
+        story.shows("customer-1", "modify", EndConferenceOnExit=False).shows("customer-1", "hold", Hold=True)
+
+        story.after(5).room_ends(BY_API)
+
+        assert "hold.ended" in story.events()
+        assert "hold_max" not in story.state.timers
+        assert not story.leg("customer-1").observed.hold
+
+    def test_a_recording_goes_on(self) -> None:
+        """It is the customer's call that is recorded, and that call goes on."""
+        story = (
+            connected()
+            .command("recording.start")
+            .reports(StartRecording, ActionOutcome.DONE, recording_sid="RE" + "1" * 32)
+        )
+
+        story.room_ends(BY_API)
+
+        assert story.state.recording.state.value == "starting"
+        assert story.asked(HangUp) == []
+
+    def test_a_whisper_leads_into_the_room_of_now(self) -> None:
+        """Whoever is dialled after the rescue comes into the fresh room."""
+        story = back(lost()).command("call.connect", to=OTHER, whisper={"say": "A rescued call"})
+
+        assert story.asked(CreateCall)[-1].room == f"room2-{story.call_id}"
+
+
+class TestWhoIsNotTakenAlong:
+    """Those whose business has ended with the room."""
+
+    def test_a_phone_that_rings_into_the_lost_room_is_hung_up(self) -> None:
+        """It would come into a room where nobody is."""
+        story = Story().inbound().joins("customer-1").command("call.connect", to=AGENT).twilio_does(CreateParticipant)
+
+        story.room_ends(BY_API)
+
+        assert story.leg("agent-1").state is LegState.LEAVING
+        assert story.asked(HangUp)[-1].leg == "agent-1"
+        assert story.now() is CallState.WAITING
+        assert story.leg("customer-1").state is LegState.ANSWERED
+
+    def test_a_waiting_caller_goes_on_waiting(self) -> None:
+        """With the limit that was running; the queue is not the worse for it."""
+        story = Story().inbound().joins("customer-1")
+        due = story.state.timers["max_wait"]
+
+        back(story.room_ends(BY_API))
+
+        assert story.now() is CallState.WAITING
+        assert story.state.timers["max_wait"] == due
+        assert "call.rescued" in story.events()
+
+    def test_a_supervisor_is_not(self) -> None:
+        """Who listens has to ask again."""
+        story = connected().command("call.supervise", mode="monitor", supervisor="client:lead")
+        story.twilio_does(CreateParticipant).conference("participant-join", "supervisor-1", Muted="true")
+
+        story.room_ends(BY_API)
+
+        assert story.leg("supervisor-1").state is LegState.LEFT
+        assert {action.leg for action in story.asked(RejoinRoom)} == {"customer-1", "agent-1"}
+
+    def test_a_customer_sent_to_the_voicemail_is_not(self) -> None:
+        """Who has been redirected is out of the room for good."""
+        story = connected(Policy(orphan=("voicemail",), orphan_grace_s=1)).leaves("agent-1").after(1)
+
+        story.room_ends(BY_API)
+
+        assert story.asked(RejoinRoom) == []
+
+    def test_an_outbound_call_without_a_customer_ends(self) -> None:
+        """There is nobody to rescue."""
+        story = Story().from_browser().joins("agent-1")
+
+        story.room_ends(BY_API)
+
+        assert story.now() is CallState.ENDED
+        assert story.asked(RejoinRoom) == []
+
+
+class TestHowItIsSeen:
+    """By the end of the conference, by a leave, by a look; in any order."""
+
+    def test_a_leave_says_it_before_the_conference_does(self) -> None:
+        """The agent's call is over, the customer's is up: one is taken along, both are understood."""
+        story = connected()
+        story.leaves("agent-1", THROWN_OUT, "completed").leaves("customer-1", THROWN_OUT, "in-progress")
+        story.room_ends(BY_API)
+
+        assert story.leg("agent-1").state is LegState.LEFT
+        assert story.leg("customer-1").state is LegState.ANSWERED
+        assert [action.leg for action in story.asked(RejoinRoom)] == ["customer-1"]
+        assert story.state.room.former == (ROOM_SID,)
+
+    def test_any_order_of_the_same_callbacks_ends_in_the_same_place(self) -> None:
+        """Both leaves, the end and the agent's own status, in all twenty-four orders."""
+        happenings = (
+            lambda story: story.leaves("customer-1", THROWN_OUT, "in-progress"),
+            lambda story: story.leaves("agent-1", THROWN_OUT, "completed"),
+            lambda story: story.room_ends(BY_API),
+            lambda story: story.progress("agent-1", "completed"),
+        )
+        ends = set()
+        for order in permutations(happenings):
+            story = connected()
+            for happening in order:
+                happening(story)
+            back(story)
+            ends.add((story.now(), story.state.room.generation, *((leg.leg, leg.state) for leg in story.state.legs)))
+
+        assert ends == {(CallState.ORPHANED, 2, ("customer-1", LegState.JOINED), ("agent-1", LegState.LEFT))}
+
+    def test_a_look_finds_the_room_gone_and_the_caller_there(self) -> None:
+        """Every callback was lost: the next look tells."""
+        story = connected().after(600)
+
+        story.looks(
+            conference_sid=ROOM_SID, conference_status="completed",
+            calls=(CallSeen(story.sid_of("customer-1"), "in-progress"), CallSeen(story.sid_of("agent-1"), "completed")),
+        )  # fmt: skip
+
+        assert [action.leg for action in story.asked(RejoinRoom)] == ["customer-1"]
+        assert story.now() is CallState.ORPHANED
+
+    def test_an_agent_who_should_not_have_ended_the_room_did(self) -> None:
+        """End-on-exit was still set at Twilio although we had let the agent go: the customer is rescued."""
+        story = connected()
+        story.command("call.transfer", mode="cold", targets=[OTHER])
+
+        story.leaves("agent-1").room_ends(
+            "participant-with-end-conference-on-exit-left", CallSidEndingConference=story.sid_of("agent-1")
+        )
+
+        assert story.pending(RejoinRoom).leg == "customer-1"
+        assert story.state.transfer is not None
+        assert (story.state.transfer.state.value, story.state.transfer.reason) == ("failed", "hub_ended")
+
+
+class TestWhenItIsNoLoss:
+    """Ends that are as they should be."""
+
+    @pytest.mark.parametrize("reason", ["last-participant-left", "last-participant-kicked"])
+    def test_the_last_one_out_ends_it(self, reason: str) -> None:
+        """Nobody is in it any more."""
+        story = connected().room_ends(reason)
+
+        assert story.now() is CallState.ENDED
+        assert story.asked(RejoinRoom) == []
+
+    def test_the_customer_ends_it_by_leaving(self) -> None:
+        """That is what end-on-exit is for."""
+        story = connected()
+        story.room_ends(
+            "participant-with-end-conference-on-exit-left", CallSidEndingConference=story.sid_of("customer-1")
+        )
+
+        assert story.now() is CallState.ENDED
+        assert story.asked(RejoinRoom) == []
+
+    def test_we_have_ended_it(self) -> None:
+        """`call.end` ends the room; whose own call goes on is hung up, and not left in silence."""
+        story = connected().command("call.end")
+        story.leaves("agent-1", THROWN_OUT, "completed").leaves("customer-1", THROWN_OUT, "in-progress")
+
+        assert story.now() is CallState.ENDED
+        assert story.asked(RejoinRoom) == []
+        assert [action.leg for action in story.asked(HangUp)] == ["customer-1"]
+
+    def test_a_customer_whom_somebody_has_taken_out_is_hung_up(self) -> None:
+        """A removal that we did not ask for is somebody's will, not an accident: the call ends, and the leg with it."""
+        story = connected().leaves("customer-1", "participant_updated_via_api", "in-progress")
+
+        assert story.now() is CallState.ENDED
+        assert [action.leg for action in story.asked(HangUp)] == ["customer-1"]
+
+
+class TestBounds:
+    """It does not go on for ever, and does not hang."""
+
+    def test_a_call_has_three_rescues(self) -> None:
+        """The fourth conference that is lost ends the call."""
+        story = connected()
+        for room in range(2, MOST_ROOMS + 1):
+            back(back(story.room_ends(BY_API), "customer-1", room), "agent-1", room)
+        assert story.now() is CallState.IN_CONFERENCE
+
+        story.room_ends(BY_API)
+
+        assert story.now() is CallState.ENDED
+        assert story.state.reason == "hub_ended"
+        assert story.events().count("call.rescued") == MOST_ROOMS - 1
+
+    def test_the_next_room_may_be_lost_before_the_customer_is_in(self) -> None:
+        """Then it is the one after."""
+        story = back(lost(), "agent-1").room_ends(BY_API)
+
+        assert story.asked(RejoinRoom)[-1].room == f"room3-{story.call_id}"
+        assert story.leg("customer-1").state is LegState.ANSWERED
+
+    def test_a_redirect_of_which_nothing_is_known_is_looked_up(self) -> None:
+        """And whoever does not come back in time is hung up, after one more look."""
+        story = lost().reports(RejoinRoom, ActionOutcome.UNKNOWN)
+        assert "look_up" in [item.action.__struct_config__.tag for item in story.state.pending]
+
+        story.after(30)
+
+        assert story.leg("customer-1").state is LegState.LEAVING
+
+    def test_what_the_old_room_still_says_is_ignored(self) -> None:
+        """Late switches and joins of the lost conference say nothing of the fresh one."""
+        story = back(lost()).in_room(1)
+        before = story.state
+
+        story.shows("customer-1", "mute", Muted=True).joins("agent-1")
+
+        assert story.leg("agent-1").state is before.legs[1].state
+        assert not story.leg("customer-1").observed.muted
+        assert story.ignored()[-2:] == ["other_conference", "other_conference"]
+
+    def test_the_wait_may_end_between_two_rooms(self) -> None:
+        """The caller's own call can be redirected to the message box wherever it is."""
+        story = Story(Policy(max_wait_s=5, max_wait="voicemail")).inbound().joins("customer-1").after(4)
+
+        story.room_ends(BY_API).after(2)
+
+        assert story.state.state is CallState.WAITING
+        assert story.leg("customer-1").ours
+
+    def test_switches_that_nobody_confirmed_are_forgotten(self) -> None:
+        """A request about the lost room that fails afterwards changes nothing in the fresh one."""
+        story = connected().command("call.mute", leg="agent-1").room_ends(BY_API)
+        assert story.outcome() == ("failed", "leg_left")
+
+        back(back(story), "agent-1").reports(UpdateParticipant, ActionOutcome.FAILED, reason="not_found", status=404)
+
+        assert story.now() is CallState.IN_CONFERENCE
