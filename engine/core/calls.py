@@ -17,6 +17,7 @@ ORPHAN = "orphan"
 WRAP_UP = "wrap_up"
 FORGET = "forget"
 FORGET_AFTER_MS = 86_400_000
+RETURN_WITHIN_MS = 3_000
 
 
 def agent_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
@@ -75,10 +76,14 @@ def requeues(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return failed and transfer is not None and transfer.disposition is Disposition.REQUEUE
 
 
-def orphan_alone(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def agent_returning(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether an agent who has lost the room with the customer is being taken to the next."""
+    return any(leg.role in TALKING_ROLES and rescues.returns(leg) for leg in turn.call.legs)
+
+
+def orphan_alone(turn: Turn, leg_id: str) -> bool:
     """Whether the customer is in the room, no agent is being taken there, and the time to come back is over."""
-    returning = any(leg.role in TALKING_ROLES and rescues.returns(leg) for leg in turn.call.legs)
-    return rescues.in_fresh_room(turn) and ORPHAN not in turn.call.timers and not returning
+    return rescues.in_fresh_room(turn) and ORPHAN not in turn.call.timers and not agent_returning(turn, leg_id)
 
 
 def tells_agent(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -154,6 +159,11 @@ def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.set(orphan_step=0)
     flags.hold(turn, customer.leg)
     turn.arm(ORPHAN, _grace_s(turn) * 1000)
+
+
+def await_agent(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The agent should be there in a moment: until then the customer hears the music of an empty room."""
+    turn.arm(ORPHAN, RETURN_WITHIN_MS)
 
 
 def _grace_s(turn: Turn) -> int:
@@ -270,6 +280,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "sent_off": sent_off,
     "ending": ending,
     "requeues": requeues,
+    "agent_returning": agent_returning,
     "orphan_alone": orphan_alone,
 }
 CALL_EFFECTS: dict[str, Act] = {
@@ -279,6 +290,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "guard_customer": guard_customer,
     "dial_customer": dial_customer,
     "comfort_orphan": comfort_orphan,
+    "await_agent": await_agent,
     "recover": recover,
     "next_orphan_step": next_orphan_step,
     "overflow": overflow,

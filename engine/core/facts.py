@@ -11,6 +11,7 @@ from engine.core import flags, machines, recording_facts, rescues, tasks
 from engine.core.legs import hang_up
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
+from schemas.ids import FIRST_ROOM
 from schemas.records import Webhook
 from schemas.state import Flags, Leg, LegState, Role
 from schemas.webhooks import (
@@ -160,7 +161,7 @@ def _voicemail(turn: Turn, record: Webhook, form: VoicemailLeft) -> None:
 
 def _conference(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
     name = form.status_callback_event
-    if form.conference_sid in turn.call.room.former:
+    if turn.call.room.generation > FIRST_ROOM and rescues.is_former(turn, form):
         _of_former(turn, record, form)
     elif name == "conference-start":
         _room(turn, form, started=True)

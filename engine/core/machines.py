@@ -63,6 +63,7 @@ _CALL_EVENTS = {
     CallState.WRAP_UP: "call.wrap_up",
     CallState.ENDED: "call.ended",
 }
+_WHY = {"hub_lost": "hub_ended"}
 _BACK_TO_TALK = {CallState.HELD: "call.resumed", CallState.ORPHANED: "call.recovered"}
 _UNTOLD = {TransferState.DIALING}
 
@@ -156,7 +157,7 @@ def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
         name = (
             _BACK_TO_TALK.get(before, _CALL_EVENTS[after]) if after is CallState.IN_CONFERENCE else _CALL_EVENTS[after]
         )
-        reason = turn.call.reason if after is CallState.ENDED else None
+        reason = turn.call.reason if after is CallState.ENDED else _WHY.get(trigger)
         turn.tell_call(name, from_=before, to=after, leg=leg_id or None, reason=reason)
     return True
 

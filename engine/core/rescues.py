@@ -11,10 +11,10 @@ from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TRANSFER, Turn
 from schemas.actions import RejoinRoom
 from schemas.events import HoldEvent
-from schemas.ids import room_of
+from schemas.ids import FIRST_ROOM, room_of
 from schemas.records import Observation
 from schemas.routes import OUT_OF_ROOM_S
-from schemas.state import NO_FLAGS, Leg, LegState, Role, Room
+from schemas.state import NO_FLAGS, CallState, Leg, LegState, Role, Room
 from schemas.webhooks import ConferenceEvent
 
 MOST_ROOMS = 4
@@ -22,6 +22,9 @@ MOST_ROOMS = 4
 RETURN_WITHIN_MS = 20_000
 HUB_ENDED = "hub_ended"
 _TAKEN_ALONG = frozenset({Role.CUSTOMER, Role.AGENT, Role.AI, Role.THIRD})
+_BEGUN = frozenset(
+    {CallState.WAITING, CallState.IN_CONFERENCE, CallState.HELD, CallState.TRANSFERRING, CallState.ORPHANED}
+)
 _LIVE = frozenset({"init", "in-progress"})
 _UP = "in-progress"
 _BY_API = frozenset({None, "conference-ended-via-api"})
@@ -29,10 +32,10 @@ _LAST = "last-participant-"
 
 
 def _in_hand(leg: Leg | None) -> bool:
-    """Whether the leg has been in a room and is there, or on its way to one."""
+    """Whether somebody has answered and is in the room, or on the way to it."""
     if leg is None or leg.ours or leg.call_sid is None:
         return False
-    return leg.state is LegState.JOINED or returns(leg)
+    return leg.state in {LegState.JOINED, LegState.ANSWERED}
 
 
 def returns(leg: Leg) -> bool:
@@ -42,8 +45,16 @@ def returns(leg: Leg) -> bool:
 
 def rescuable(turn: Turn, leg_id: str = "") -> bool:  # noqa: ARG001 - the shape of all guards
     """Whether the customer is to go on in another room."""
+    call = turn.call
+    begun = call.state in _BEGUN and _in_hand(turn.customer)
+    return begun and not call.room.ending and call.room.generation < MOST_ROOMS
+
+
+def is_former(turn: Turn, form: ConferenceEvent) -> bool:
+    """Whether a conference is one that the call has left behind, or was opened by a straggler under its name."""
     room = turn.call.room
-    return _in_hand(turn.customer) and not room.ending and room.generation < MOST_ROOMS
+    names = (room_of(turn.call.call_id, generation) for generation in range(FIRST_ROOM, room.generation))
+    return form.conference_sid in room.former or form.friendly_name in names
 
 
 def lost_by(turn: Turn, form: ConferenceEvent) -> bool:

@@ -224,6 +224,12 @@ class Stack:
         """Somebody puts the phone down."""
         await self.twilio("POST", f"/calls/{call_sid}/hangup")
 
+    async def loses_the_room(self, call_id: str) -> None:
+        """The conference of a call ends although nobody in it wants it to."""
+        rooms = (await self.twilio("GET", "/conferences"))["conferences"]
+        [sid] = [room["sid"] for room in rooms if call_id in room["name"] and room["status"] != "completed"]
+        await self.twilio("POST", f"/conferences/{sid}/end")
+
     async def rest(self, method: str, path: str, **form: str) -> list[Json]:
         """The REST requests of a kind that the local Twilio has taken."""
         ledger = (await self.twilio("GET", "/rest"))["rest"]

@@ -1,5 +1,6 @@
 """A conference that nobody here wanted to end: whose call is up goes on in the next one (state-machines.md 5 and 8)."""
 
+from collections.abc import Callable
 from itertools import permutations
 
 import pytest
@@ -90,8 +91,10 @@ class TestTheWay:
         """While the agent's own call may still come back nobody is dialled; once it cannot, somebody is."""
         story = back(lost())
         before = len(story.asked(CreateParticipant))
+        assert not story.leg("customer-1").desired.hold
         story.after(10)
         assert len(story.asked(CreateParticipant)) == before
+        assert story.leg("customer-1").desired.hold
 
         refused(story, "agent-1")
         story.after(1)
@@ -196,6 +199,26 @@ class TestWhoIsNotTakenAlong:
         assert story.now() is CallState.ENDED
         assert story.asked(RejoinRoom) == []
 
+    def test_an_agent_who_still_hears_a_whisper_is_taken_along(self) -> None:
+        """Their call is up and knows only the old room: it is led into the next one, and the command is answered."""
+        story = Story().inbound().joins("customer-1").command("call.connect", to=AGENT, whisper={"say": "A caller"})
+        story.twilio_does(CreateCall, call_sid=story.sid_of("agent-1")).progress("agent-1", "in-progress")
+
+        back(back(story.room_ends(BY_API)), "agent-1")
+
+        assert story.now() is CallState.IN_CONFERENCE
+        assert story.outcome() == ("applied", None)
+
+    def test_who_opens_the_old_room_again_does_not_end_the_call(self) -> None:
+        """A straggler comes under the old name: that conference is not the call's, whatever its SID."""
+        story = back(lost()).in_room(1)
+        story.room_sid = "CF" + "9" * 32
+
+        story.joins("agent-1").leaves("agent-1").room_ends()
+
+        assert story.now() is CallState.ORPHANED
+        assert story.ignored()[-1] == "other_conference"
+
 
 class TestHowItIsSeen:
     """By the end of the conference, by a leave, by a look; in any order."""
@@ -213,7 +236,7 @@ class TestHowItIsSeen:
 
     def test_any_order_of_the_same_callbacks_ends_in_the_same_place(self) -> None:
         """Both leaves, the end and the agent's own status, in all twenty-four orders."""
-        happenings = (
+        happenings: tuple[Callable[[Story], Story], ...] = (
             lambda story: story.leaves("customer-1", THROWN_OUT, "in-progress"),
             lambda story: story.leaves("agent-1", THROWN_OUT, "completed"),
             lambda story: story.room_ends(BY_API),
