@@ -34,7 +34,8 @@ class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=Fa
 class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=False):
     """A command as the router took it. `name` is the short name; `deadline` bounds the start of its effect, ms.
 
-    `invalid` carries the reason when it could not be read; it is answered `rejected(invalid)`.
+    `invalid` carries the reason when it could not be read; it is answered `rejected(invalid)`. `parked`: it was refused
+    because its call was not there, and comes again to be forgotten.
     """
 
     command_id: str
@@ -45,6 +46,7 @@ class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=Fa
     name: str = ""
     invalid: str | None = None
     trace: str | None = None
+    parked: bool = False
 
 
 class ActionOutcome(StrEnum):

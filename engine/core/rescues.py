@@ -14,7 +14,7 @@ from schemas.events import HoldEvent
 from schemas.ids import FIRST_ROOM, room_of
 from schemas.records import Observation
 from schemas.routes import OUT_OF_ROOM_S
-from schemas.state import NO_FLAGS, CallState, Leg, LegState, Role, Room
+from schemas.state import NO_FLAGS, CallState, Direction, Leg, LegState, Role, Room
 from schemas.webhooks import ConferenceEvent
 
 MOST_ROOMS = 4
@@ -22,20 +22,19 @@ MOST_ROOMS = 4
 RETURN_WITHIN_MS = 20_000
 HUB_ENDED = "hub_ended"
 _TAKEN_ALONG = frozenset({Role.CUSTOMER, Role.AGENT, Role.AI, Role.THIRD})
-_BEGUN = frozenset(
-    {CallState.WAITING, CallState.IN_CONFERENCE, CallState.HELD, CallState.TRANSFERRING, CallState.ORPHANED}
-)
+_OVER = frozenset({CallState.WRAP_UP, CallState.ENDED})
 _LIVE = frozenset({"init", "in-progress"})
 _UP = "in-progress"
 _BY_API = frozenset({None, "conference-ended-via-api"})
 _LAST = "last-participant-"
 
 
-def _in_hand(leg: Leg | None) -> bool:
-    """Whether somebody has answered and is in the room, or on the way to it."""
+def _in_hand(turn: Turn, leg: Leg | None) -> bool:
+    """Whether somebody is in the room, or has answered and is on the way; a caller is from the first word on."""
     if leg is None or leg.ours or leg.call_sid is None:
         return False
-    return leg.state in {LegState.JOINED, LegState.ANSWERED}
+    calls = leg.role is Role.CUSTOMER and turn.call.direction is Direction.INBOUND and leg.state is LegState.RINGING
+    return calls or leg.state in {LegState.JOINED, LegState.ANSWERED}
 
 
 def returns(leg: Leg) -> bool:
@@ -46,7 +45,7 @@ def returns(leg: Leg) -> bool:
 def rescuable(turn: Turn, leg_id: str = "") -> bool:  # noqa: ARG001 - the shape of all guards
     """Whether the customer is to go on in another room."""
     call = turn.call
-    begun = call.state in _BEGUN and _in_hand(turn.customer)
+    begun = call.state not in _OVER and _in_hand(turn, turn.customer)
     return begun and not call.room.ending and call.room.generation < MOST_ROOMS
 
 
@@ -106,7 +105,7 @@ def rescue(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     former = (*room.former, room.sid) if room.sid is not None else room.former
     turn.set(room=Room(room_of(turn.call.call_id, generation), generation=generation, former=former))
     for leg in turn.live():
-        goes_on = leg.role in _TAKEN_ALONG and _in_hand(leg)
+        goes_on = leg.role in _TAKEN_ALONG and _in_hand(turn, leg)
         turn.stimulate(LEG, "rescued" if goes_on else HUB_ENDED, leg.leg)
 
 
@@ -146,7 +145,7 @@ def blame_room(turn: Turn, leg: Leg) -> None:
 
 def tell_return(turn: Turn, leg: Leg) -> None:
     """The customer is in the fresh room."""
-    if leg.role is Role.CUSTOMER and leg.joined_at is not None and leg.reason == HUB_ENDED:
+    if leg.role is Role.CUSTOMER and leg.reason == HUB_ENDED:
         turn.tell_call("call.rescued", leg=leg.leg, room=turn.call.room.name, reason=HUB_ENDED)
 
 

@@ -86,7 +86,8 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "session_over", "source": [RINGING, IN_CONFERENCE], "dest": ENDED, "after": ["end"]},
     {"trigger": "wrapped", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},
     # A conference that nobody here wanted to end: whose call is up goes on in the next room (state-machines.md 8).
-    {"trigger": "hub_lost", "source": WAITING, "dest": WAITING, "conditions": ["rescuable"], "after": ["rescue"]},
+    {"trigger": "hub_lost", "source": [RINGING, WAITING], "dest": "=", "conditions": ["rescuable"],
+     "after": ["rescue"]},
     {"trigger": "hub_lost", "source": SERVED, "dest": ORPHANED, "conditions": ["rescuable"],
      "after": ["end_hold", "recover", "rescue"]},
     {"trigger": "hub_ended", "source": LIVE, "dest": ENDED, "after": ["blame_hub", "end"]},

@@ -78,7 +78,8 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "overdue", "source": LEAVING, "dest": LOST, "conditions": ["given_up"], "after": ["close"]},
     {"trigger": "overdue", "source": LEAVING, "dest": LEAVING, "after": ["doubt", "look_up", "hang_up", "await_leave"]},
     # The conference was lost, and the leg goes on in the next one.
-    {"trigger": "rescued", "source": [JOINED, ANSWERED], "dest": ANSWERED, "after": ["leave_behind", "rejoin"]},
+    {"trigger": "rescued", "source": [RINGING, ANSWERED, JOINED], "dest": ANSWERED,
+     "after": ["leave_behind", "rejoin"]},
     # The conference has ended for all.
     {"trigger": "hub_ended", "source": JOINED, "dest": LEFT, "after": ["blame_hub", "close"]},
     {"trigger": "hub_ended", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"],

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from schemas.codec import decode_state
-from schemas.ids import room_of
 from schemas.state import Call, CallState, LegState
 from schemas.topics import Topic
 from simulation.phones import Line
@@ -39,7 +38,7 @@ class Agreed:
             if call.state is not CallState.ENDED and not lines:
                 yield f"{call_id[-8:]} is {call.state.value} and nobody is left at Twilio"
             if call.state is not CallState.ENDED:
-                yield from _same_legs(call, self.places.get(room_of(call_id), {}))
+                yield from _same_legs(call, self.places.get(call.room.name, {}))
         for call_id, lines in self.lines.items():
             if call_id not in self.calls and lines:
                 yield f"{call_id[-8:]} is unknown and at Twilio there is {sorted(lines.values())}"

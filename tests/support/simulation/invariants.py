@@ -12,12 +12,15 @@ import msgspec
 
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
+from engine.core.effects import Park, Step
 from engine.core.step import Switchboard
+from engine.limits import EngineLimits
+from engine.refusals import Refusals
 from ingress.webhooks import SOURCES
 from schemas.codec import encode
 from schemas.ids import timer_record_id
 from schemas.policy import Policies, Policy
-from schemas.records import ActionReport, TimerDue, Webhook
+from schemas.records import ActionReport, Command, TimerDue, Webhook
 from schemas.routes import Route
 from schemas.state import Call, CallState
 from schemas.topics import CLAIM_KEY, Topic
@@ -32,8 +35,6 @@ Wrong = Iterator[str]
 Invariant = Callable[[Ledgers], Wrong]
 
 _LATE_MS = 1_000
-_UNKNOWN = ("rejected", "unknown_call")
-"""A call that is not there keeps no answers: a second copy of a command may find it (docs/simulation.md)."""
 _BROKEN = frozenset(
     {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
      "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
@@ -208,7 +209,7 @@ def _answered(ledgers: Ledgers) -> Wrong:
         answers = {(a["outcome"], a.get("reason")) for a in ledgers.results.get(command_id, ())}
         if not answers:
             yield f"command {command_id} was never answered"
-        elif len(answers - {_UNKNOWN}) > 1:
+        elif len(answers) > 1:
             yield f"command {command_id} has different answers: {sorted(answers, key=str)}"
 
 
@@ -223,8 +224,16 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
     board = Switchboard(CoreConfig(Policies(Policy(**ledgers.world.plan.policy)), account_sid=ACCOUNT, number=NUMBER))
     for partition in ledgers.partitions:
         rebuilt: dict[str, Call] = {}
+        refusals = Refusals(EngineLimits().parked_records)
         for record in ledgers.inbox[partition]:
-            after = board.step(rebuilt.get(record.call_id), record).call
+            before = rebuilt.get(record.call_id)
+            refused = refusals.of(record.call_id) if before is None else ()
+            step = board.step(before, record, refused)
+            after = step.call
+            if isinstance(record, Command):
+                _remember(refusals, record, step)
+            for command in refused if after is not None else ():
+                refusals.drop(command)
             if after is not None:
                 rebuilt[record.call_id] = after
             else:
@@ -237,6 +246,14 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
             stored = ledgers.calls.get(call_id)
             if stored is None or encode(stored) != encoded:
                 yield f"{_tail(call_id)}: the state log does not hold what the inbox gives"
+
+
+def _remember(refusals: Refusals, command: Command, step: Step) -> None:
+    """What the shell remembers of a command that found no call."""
+    if command.parked:
+        refusals.drop(command)
+    elif any(isinstance(effect, Park) for effect in step.effects):
+        refusals.add(command)
 
 
 def i12_nothing_personal_in_logs(ledgers: Ledgers) -> Wrong:

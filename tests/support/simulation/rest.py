@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from schemas.ids import call_of_room
 from simulation.phones import ACCOUNT, OUTBOUND, Line, Phones, Place, Recording, Refused, Room
 
 Body = dict[str, object]
@@ -149,7 +150,7 @@ class Rest:
         ending = [place.label for place in created.room.inside() if place.end_on_exit]
         if created.label.startswith("target-") and len(created.room.inside()) > 1 and ending:
             wrong = f"{created.room.name}: {created.label} is dialled while {ending} ends the room"
-            self._phones.wrongs.append((created.room.name.removeprefix("room-"), wrong))
+            self._phones.wrongs.append((call_of_room(created.room.name) or "", wrong))
 
     def _participant(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:
         room = self._phones.rooms.get(parts[0])
@@ -160,7 +161,7 @@ class Rest:
             return 200, _place_body(place)
         if method == "DELETE":
             self._phones.note(action, "remove", place.line.sid)
-            self._phones.leave(place, "participant_updated_via_api", "completed")
+            self._phones.leave(place, "participant_updated_via_api", self._phones.after_room_status(place))
             self._phones.after_room(place)
             return 204, {}
         self._update(place, fields, action)

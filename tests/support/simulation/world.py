@@ -246,6 +246,13 @@ class World:
             self.log.away[fault.node] -= 1
             self.trace("the log is back")
 
+    def _room_fault(self, fault: Fault) -> None:
+        if self.script.armed:
+            self.script.struck.append(fault)
+            call = self.plan.calls[fault.node % len(self.plan.calls)]
+            self.trace(f"call {call.number} loses its room")
+            self.phones.lose(call_id_of(call))
+
     # The run
 
     async def run(self) -> None:
@@ -260,6 +267,8 @@ class World:
                 self.later(fault.at_s, lambda fault=fault: self._node_fault(fault))  # type: ignore[misc]
             elif fault.where is Where.AWAY:
                 self.later(fault.at_s, lambda fault=fault: self._go_away(fault))  # type: ignore[misc]
+            elif fault.where is Where.ROOM:
+                self.later(fault.at_s, lambda fault=fault: self._room_fault(fault))  # type: ignore[misc]
         await asyncio.sleep(35.0)
 
     def _begin(self, call: CallPlan) -> None:
