@@ -179,11 +179,16 @@ class UpdateReservation(_Action, frozen=True, tag="update_reservation", omit_def
 
 
 class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=True):
-    """Look at Twilio and report what is there: the room's participants and the calls named. Changes nothing."""
+    """Look at Twilio and report what is there. Changes nothing.
+
+    The room's participants, the calls named, and the recording `recording_sid` of the call `recorded_sid`.
+    """
 
     room: str
     conference_sid: str | None = None
     call_sids: tuple[str, ...] = ()
+    recording_sid: str | None = None
+    recorded_sid: str = ""
 
 
 Action = (

@@ -77,13 +77,22 @@ class CallSeen(msgspec.Struct, frozen=True, gc=False):
     status: str
 
 
+class RecordingSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A recording as a fetch shows it, in Twilio's own words or `missing`. `duration_s` is the file's."""
+
+    recording_sid: str
+    status: str
+    duration_s: int | None = None
+
+
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a look at Twilio found: the live conference of the room, its participants, and the calls asked for."""
+    """What a look at Twilio found: the room's live conference and participants, the calls and recording asked for."""
 
     conference_sid: str | None = None
     conference_status: str | None = None
     participants: tuple[ParticipantSeen, ...] = ()
     calls: tuple[CallSeen, ...] = ()
+    recording: RecordingSeen | None = None
 
 
 class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, gc=False):

@@ -221,7 +221,7 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `max_pause_s` bounds every pause and `pause_s` the present one (0: not said); `paused_at` is when it began (ms).
     `request` is the action that began it, `action` the one that is under way. `stopped`: Twilio has said that it is,
-    and finishes the file. `duration_s` is the file's.
+    and finishes the file. `duration_s` is the file's. `looks` counts how often it was looked for after its end.
     """
 
     state: RecordingState
@@ -236,6 +236,7 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     duration_s: int | None = None
     stopped: bool = False
     reason: str | None = None
+    looks: int = 0
 
 
 NO_RECORDING = Recording(RecordingState.OFF)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, flags, rescues, tasks
+from engine.core import destinations, flags, recordings, rescues, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
@@ -235,11 +235,11 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It is over: nobody stays behind, no timer but those of legs on their way out, and a tombstone for late facts."""
+    """It is over: nobody stays behind, no timer but those of legs on their way out, of the file, and of the tombstone."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
     for name in tuple(turn.call.timers):
-        if not name.startswith("leg."):
+        if not name.startswith("leg.") and name != recordings.TIMER:
             turn.disarm(name)
     tasks.drop_all(turn)
     for leg in turn.live():

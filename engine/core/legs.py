@@ -3,9 +3,8 @@
 from engine.core import flags, rescues, tasks
 from engine.core.dialling import leg_timer
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
-from schemas.actions import HangUp, RedirectCall, RemoveParticipant
-from schemas.prompts import CALL_US_BACK, prompt_of
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
+from schemas.actions import HangUp, RemoveParticipant
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
 HANG_UP_WITHIN_MS = 600_000
@@ -185,6 +184,8 @@ def close(turn: Turn, leg_id: str) -> None:
         if task is not None:
             turn.stimulate(TASK, "worker_left", task.task)
     _tell_supervisions(turn, leg)
+    if turn.call.recording.leg == leg_id:
+        turn.stimulate(RECORDING, "leg_over")
     if not turn.live():
         turn.stimulate(CALL, "everybody_gone", leg_id)
 

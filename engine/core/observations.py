@@ -1,6 +1,6 @@
 """A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
 
-from engine.core import facts, flags, machines, rescues
+from engine.core import facts, flags, machines, recording_facts, rescues
 from engine.core.turn import Turn
 from schemas.records import Observation, ParticipantSeen
 from schemas.state import Flags, Leg, LegState
@@ -20,6 +20,7 @@ def apply(turn: Turn, seen: Observation, since: int) -> None:
         return
     found = {item.label or item.call_sid: item for item in seen.participants}
     by_sid = {item.call_sid: item for item in seen.participants}
+    recording_facts.seen(turn, seen.recording)
     lost = rescues.vanished(turn, seen, since)
     if lost:
         rescues.lose(turn)
