@@ -159,13 +159,13 @@ RESCUE = Page(
             "lost a fourth time",
             "`conference-end`",
             "no command; `call.ended` (`hub_ended`)",
-            f"{_RESCUES}test_a_call_has_three_rescues",
+            f"{CORE}/test_rescues_bounds.py::test_a_call_has_three_rescues",
         ),
         Ending(
             "every callback was lost",
             "the next look finds the room gone and the caller there",
             "no command; `call.rescued`",
-            f"{_RESCUES}test_a_look_finds_the_room_gone_and_the_caller_there",
+            f"{CORE}/test_rescues_bounds.py::test_a_look_finds_the_room_gone_and_the_caller_there",
         ),
     ),
 )

@@ -321,7 +321,6 @@ _DEAF = tuple(Fault(Where.CALLBACK, Effect.LOST, nth) for nth in range(6, 16))
 """Ten callbacks in a row are lost."""
 
 _LOST_ROOMS = tuple(Fault(Where.ROOM, Effect.ENDS, at_s=at_s) for at_s in (4.0, 9.0, 14.0))
-"""The first call loses its room three times."""
 
 BUGS: tuple[Bug, ...] = (
     Bug("publish_before_ack", ("i18_",), _publish_before_ack),

@@ -305,14 +305,6 @@ class Phones:
         if room.ever_joined:
             self.emit(room, "conference-end", None, extra)
 
-    def lose(self, call_id: str) -> None:
-        """The room of a call ends although nobody in it wants it to."""
-        room = next((r for r in self.rooms.values() if r.status != "completed" and r.name.endswith(call_id)), None)
-        if room is not None:
-            going_on = [place.line for place in room.inside() if self.after_room_status(place) == "in-progress"]
-            self.thrown_out += [(line, line.rooms) for line in going_on]
-            self.end_room(room, "conference-ended-via-api")
-
     def after_room_status(self, place: Place) -> str:
         """What a participant's call is when the room is over: a leg of the API ends with it, any other goes on."""
         if not place.joined:

@@ -251,7 +251,15 @@ class World:
             self.script.struck.append(fault)
             call = self.plan.calls[fault.node % len(self.plan.calls)]
             self.trace(f"call {call.number} loses its room")
-            self.phones.lose(call_id_of(call))
+            self._lose_room(call_id_of(call))
+
+    def _lose_room(self, call_id: str) -> None:
+        phones = self.phones
+        room = next((r for r in phones.rooms.values() if r.status != "completed" and r.name.endswith(call_id)), None)
+        if room is not None:
+            inside = [place for place in room.inside() if phones.after_room_status(place) == "in-progress"]
+            phones.thrown_out += [(place.line, place.line.rooms) for place in inside]
+            phones.end_room(room, "conference-ended-via-api")
 
     # The run
 
