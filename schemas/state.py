@@ -13,6 +13,7 @@ from schemas.answers import Answer
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
 from schemas.ids import FIRST_ROOM
 from schemas.policy import DEFAULT_POLICY, Policy
+from schemas.prompts import Prompt
 from schemas.quarantine import Quarantine
 from schemas.sessions import LIVE_SESSION_STATES, Session
 
@@ -265,7 +266,10 @@ LIVE_TASK_STATES = frozenset({TaskState.CREATING, TaskState.PENDING, TaskState.R
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation."""
+    """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation.
+
+    `whisper`, `from_` and `ring_timeout_s` (0: the policy's) are how each worker is dialled.
+    """
 
     task: str
     queue: str
@@ -275,6 +279,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     reservation_sid: str | None = None
     leg: str | None = None
     reason: str | None = None
+    whisper: Prompt | None = None
+    from_: str | None = None
+    ring_timeout_s: int = 0
 
 
 class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

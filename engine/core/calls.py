@@ -116,11 +116,11 @@ def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     position = turn.call.routed
     if position < len(route) and destinations.nobody_coming(turn):
         turn.set(routed=position + 1)
-        queue = tasks.queue_of(route[position])
+        queue, whisper = tasks.queue_of(route[position]), prompt_of(turn.call.policy.whisper)
         if queue is not None:
-            tasks.search(turn, Role.AGENT, queue)
+            tasks.search(turn, Role.AGENT, queue, whisper=whisper)
         else:
-            dial(turn, role_of(route[position]), route[position], whisper=prompt_of(turn.call.policy.whisper))
+            dial(turn, role_of(route[position]), route[position], whisper=whisper)
 
 
 def connect(turn: Turn, leg_id: str) -> None:
@@ -235,7 +235,7 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It is over: nobody stays behind, no timer but those of legs on their way out, of the file, and of the tombstone."""
+    """It is over: nobody stays behind, no timer but those of legs on their way out, of the file, and of the end."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
     for name in tuple(turn.call.timers):

@@ -5,7 +5,7 @@ customer's own Twilio call is redirected, and ends with them.
 """
 
 from engine.core import flags, tasks
-from engine.core.dialling import dial, role_of
+from engine.core.dialling import dial, prompt_of, role_of
 from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
 from schemas.actions import RedirectCall
 from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, Prompt, prompt_of
@@ -68,12 +68,12 @@ def overflow(turn: Turn, target: str) -> None:
         announce_end(turn)
         return
     turn.set(overflowed=True)
-    queue = tasks.queue_of(target)
+    queue, whisper = tasks.queue_of(target), prompt_of(turn.call.policy.whisper)
     if queue is not None:
-        tasks.search(turn, Role.AGENT, queue)
+        tasks.search(turn, Role.AGENT, queue, whisper=whisper)
         turn.arm(WAIT, tasks.SEARCH_WITHIN_MS + SENT_OFF_WITHIN_MS)
         return
-    leg = dial(turn, role_of(target), target, whisper=prompt_of(turn.call.policy.whisper))
+    leg = dial(turn, role_of(target), target, whisper=whisper)
     turn.arm(WAIT, turn.leg(leg).ring_timeout_s * 1000 + SENT_OFF_WITHIN_MS)
 
 
