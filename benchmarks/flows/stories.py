@@ -7,7 +7,14 @@ the engine uses: wait, connect, hold, resume, hang up.
 from collections.abc import Callable
 
 from calling import AGENT, OTHER, Story, connected
-from schemas.actions import CreateParticipant, CreateTask, RemoveParticipant, StartRecording, UpdateParticipant
+from schemas.actions import (
+    AnnounceAll,
+    CreateParticipant,
+    CreateTask,
+    RemoveParticipant,
+    StartRecording,
+    UpdateParticipant,
+)
 from schemas.policy import Policy
 from supervising import shown, supervised
 from supervising import shows_mode as shows_supervisor
@@ -96,7 +103,8 @@ def _recorded() -> Story:
 
 def _participants() -> Story:
     story = connected().command("call.add", to=OTHER).twilio_does(CreateParticipant).joins("third-1")
-    story.command("call.announce", say="An expert has joined.").command("call.mute", leg="third-1")
+    story.command("call.announce", say="An expert has joined.").twilio_does(AnnounceAll)
+    story.command("call.mute", leg="third-1")
     _switches(story, "third-1", "mute", Muted=True).command("call.remove", leg="third-1")
     return _over(story.leaves("third-1"))
 
