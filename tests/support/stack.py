@@ -235,7 +235,7 @@ class Stack:
     async def loses_the_room(self, call_id: str) -> None:
         """The conference of a call ends although nobody in it wants it to."""
         rooms = (await self.twilio("GET", "/conferences"))["conferences"]
-        [sid] = [room["sid"] for room in rooms if call_id in room["name"] and room["status"] != "completed"]
+        [sid] = [room["conference_sid"] for room in rooms if call_id in room["name"] and room["status"] != "completed"]
         await self.twilio("POST", f"/conferences/{sid}/end")
 
     async def rest(self, method: str, path: str, **form: str) -> list[Json]:
