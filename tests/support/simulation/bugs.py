@@ -20,7 +20,7 @@ from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
 from engine import upkeep
-from engine.core import answers, facts, flags, machines, rescues, timers
+from engine.core import answers, facts, flags, machines, timers
 from engine.core.transfers import flags_clear
 from engine.core.turn import CALL, LEG, Turn
 from engine.partition import EnginePartition
@@ -31,7 +31,7 @@ from ingress import handling
 from ingress.recorder import NotDurableError, Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
-from simulation import bugs_spool
+from simulation import bugs_rooms, bugs_spool
 from simulation.plan import Effect, Fault, Where
 
 Patch = tuple[object, str, object]
@@ -302,16 +302,6 @@ def _failed_append_taken_for_good() -> Sequence[Patch]:
     return [(EnginePartition, "_append", append)]
 
 
-def _refused_again_is_carried_out() -> Sequence[Patch]:
-    """A call does not learn what was refused before it began."""
-    return [(answers, "remember", lambda *_: None)]
-
-
-def _nobody_is_rescued() -> Sequence[Patch]:
-    """A lost conference is taken for one that its people have left."""
-    return [(rescues, "lost_with", lambda *_: False), (rescues, "lost_by", lambda *_: False)]
-
-
 def _numbers_in_logs() -> Sequence[Patch]:
     """Who calls is logged in clear."""
     return [(handling, "masked", lambda address: address)]
@@ -319,8 +309,6 @@ def _numbers_in_logs() -> Sequence[Patch]:
 
 _DEAF = tuple(Fault(Where.CALLBACK, Effect.LOST, nth) for nth in range(6, 16))
 """Ten callbacks in a row are lost."""
-
-_LOST_ROOMS = tuple(Fault(Where.ROOM, Effect.ENDS, at_s=at_s) for at_s in (4.0, 9.0, 14.0))
 
 BUGS: tuple[Bug, ...] = (
     Bug("publish_before_ack", ("i18_",), _publish_before_ack),
@@ -345,8 +333,8 @@ BUGS: tuple[Bug, ...] = (
     Bug("commits_before_routing", ("i10_",), _commits_before_routing),
     Bug("stale_owner_not_fenced", ("i02_", "i03_"), _stale_owner_not_fenced),
     Bug("failed_append_taken_for_good", ("i02_", "i11_", "i10_"), _failed_append_taken_for_good),
-    Bug("nobody_is_rescued", ("i20_",), _nobody_is_rescued, _LOST_ROOMS),
-    Bug("refused_again_is_carried_out", ("i10_",), _refused_again_is_carried_out),
+    Bug("nobody_is_rescued", ("i20_",), bugs_rooms.nobody_is_rescued, bugs_rooms.LOST),
+    Bug("refused_again_is_carried_out", ("i10_",), bugs_rooms.refused_again_is_carried_out),
     Bug("numbers_in_logs", ("i12_",), _numbers_in_logs),
     Bug("spool_answers_before_fsync", ("i01_",), bugs_spool.answers_before_fsync, bugs_spool.DIES_WRITING),
     Bug("spool_forgotten_at_restart", ("i01_", "i10_"), bugs_spool.forgotten_at_restart, bugs_spool.CUT_AND_KILLED),

@@ -12,7 +12,6 @@ import msgspec
 
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
-from engine.core.effects import Park, Step
 from engine.core.step import Switchboard
 from engine.limits import EngineLimits
 from engine.refusals import Refusals
@@ -29,6 +28,7 @@ from simulation.network import Callback
 from simulation.nodes import NUMBER
 from simulation.phones import ACCOUNT
 from simulation.plan import Begins
+from simulation.refused import remember
 from simulation.world import CUSTOMER
 
 Wrong = Iterator[str]
@@ -231,7 +231,7 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
             step = board.step(before, record, refused)
             after = step.call
             if isinstance(record, Command):
-                _remember(refusals, record, step)
+                remember(refusals, record, step)
             for command in refused if after is not None else ():
                 refusals.drop(command)
             if after is not None:
@@ -246,14 +246,6 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
             stored = ledgers.calls.get(call_id)
             if stored is None or encode(stored) != encoded:
                 yield f"{_tail(call_id)}: the state log does not hold what the inbox gives"
-
-
-def _remember(refusals: Refusals, command: Command, step: Step) -> None:
-    """What the shell remembers of a command that found no call."""
-    if command.parked:
-        refusals.drop(command)
-    elif any(isinstance(effect, Park) for effect in step.effects):
-        refusals.add(command)
 
 
 def i12_nothing_personal_in_logs(ledgers: Ledgers) -> Wrong:
