@@ -1,6 +1,6 @@
 """The callback URLs of an action. Pure. What the paths mean is `schemas.routes`; who answers them is `ingress/`."""
 
-from schemas.actions import Action, CreateCall, RejoinRoom
+from schemas.actions import Action
 from schemas.prompts import Prompt
 from schemas.routes import Route, callback_url
 
@@ -49,11 +49,11 @@ class Urls:
         """A prompt, and what is said after it is recorded."""
         return self._of(Route.VOICEMAIL, action, say=prompt.say, play=prompt.play)
 
-    def join(self, action: CreateCall, whisper: Prompt | None) -> str:
+    def join(self, action: Action, whisper: Prompt | None, room: str) -> str:
         """TwiML that lets a dialled leg into the room, after a whisper if there is one."""
         say, play = (whisper.say, whisper.play) if whisper else (None, None)
-        return self._of(Route.JOIN, action, a=action.id, say=say, play=play, room=action.room or None)
+        return self._of(Route.JOIN, action, a=action.id, say=say, play=play, room=room or None)
 
-    def rejoin(self, action: RejoinRoom) -> str:
+    def rejoin(self, action: Action, room: str) -> str:
         """TwiML that lets a leg into another room of its call."""
-        return self._of(Route.JOIN, action, a=action.id, room=action.room)
+        return self._of(Route.JOIN, action, a=action.id, room=room)

@@ -21,7 +21,7 @@ from ingress.recorder import NotDurableError, Recorder
 from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
-from schemas.ids import call_of_room, is_leg_id
+from schemas.ids import LegId, call_of_room
 from schemas.policy import Policy
 from schemas.prompts import Prompt
 from schemas.records import Webhook
@@ -32,7 +32,13 @@ ENTERING = frozenset({Route.TWIML, Route.JOIN, Route.CONVERSATION_ACTION})
 """TwiML routes that leave a record."""
 
 TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION, Route.VOICEMAIL}
-_OUR_QUERY = ("call", "leg", "a", "say", "play", "audio", "left", "room")
+_TOLD_ONCE = (
+    "Result", "WorkerInitiated", "DialCallStatus", "DialCallSid", "DialCallDuration", "RecordingSid",
+    "RecordingDuration",
+)  # fmt: skip
+"""What Twilio says to an action, and not again to the document that asks for itself once more: it goes along."""
+_OUR_QUERY = frozenset({"call", "leg", "a", "say", "play", "audio", "left", "room"})
+_TOLD = {Source.VOICEMAIL: "ingress.message_left", Source.CONVERSATION_ACTION: "ingress.conversation_ended"}
 _FORBIDDEN = "Forbidden\n"
 _METHODS = frozenset({"GET", "POST"})
 SIGNATURE = istr(SIGNATURE_HEADER)
@@ -199,11 +205,27 @@ class Ingress:
             whisper = twiml.prompt_of(incoming.query)
         except ValueError as error:
             raise UnplaceableError("bad_prompt", str(error)) from error
-        room = query.get("room")
+        room = incoming.query.get("room")
         if room is not None and call_of_room(room) != webhook.call_id:
             raise UnplaceableError("bad_room", "`room` in the query is no room of the call")
-        return twiml.into_room(
-            self._config.public_url, webhook.call_id, webhook.leg, self._policy(fields), whisper, room
+        policy = self._policy(incoming.fields)
+        return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper, room)
+
+    def _first_entrance(self, incoming: Incoming, webhook: Webhook) -> tuple[str | None, bytes]:
+        """A call that begins: into its room, or to the Conversations service that the policy names."""
+        policy = self._policy(incoming.fields)
+        leg = twiml.first_leg(incoming.fields.get("From", ""))
+        where = self._config.public_url, webhook.call_id, leg, policy
+        if policy.service_sid is None:
+            return None, twiml.into_room(*where)
+        return conversations.CONVERSATION, conversations.into_conversation(*where)
+
+    def _after_conversation(self, incoming: Incoming, webhook: Webhook) -> tuple[str, bytes]:
+        form = read_form(webhook.source, webhook.params)
+        assert isinstance(form, ConversationEnded)  # noqa: S101 - the form of this source
+        policy = self._policy(incoming.fields)
+        return conversations.after(
+            self._config.public_url, webhook.call_id, _leg_of(webhook), form, incoming.query, policy
         )
 
     def _document(self, incoming: Incoming, route: Route) -> bytes:

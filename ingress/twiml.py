@@ -62,7 +62,7 @@ def into_room(
         statusCallbackEvent=" ".join(CONFERENCE_EVENTS),
     )
     conference.text = room or room_of(call_id)
-    return _document(response)
+    return document(response)
 
 
 def waiting(audio: str | None, self_url: str) -> bytes:
@@ -120,7 +120,7 @@ def out_of_room(call_status: str) -> bytes:
     response = ET.Element("Response")
     ET.SubElement(response, "Pause", length=str(OUT_OF_ROOM_S))
     ET.SubElement(response, "Hangup")
-    return _document(response)
+    return document(response)
 
 
 def hang_up() -> bytes:

@@ -18,6 +18,7 @@ from schemas.quarantine import Quarantine
 from schemas.recording_state import NO_RECORDING, Recording, RecordingState
 
 __all__ = ("NO_RECORDING", "Recording", "RecordingState")
+from schemas.sessions import LIVE_SESSION_STATES, Session
 
 DEFINITION = 2
 FIRST_DEFINITION = 1

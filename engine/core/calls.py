@@ -282,6 +282,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "requeues": requeues,
     "agent_returning": agent_returning,
     "orphan_alone": orphan_alone,
+    "tells_agent": tells_agent,
 }
 CALL_EFFECTS: dict[str, Act] = {
     "begin_waiting": begin_waiting,

@@ -5,7 +5,7 @@ customer's own Twilio call is redirected, and ends with them.
 """
 
 from engine.core import flags, tasks
-from engine.core.dialling import dial, prompt_of, role_of
+from engine.core.dialling import dial, role_of
 from engine.core.turn import CALL, LEG, TALKING_ROLES, Turn
 from schemas.actions import RedirectCall
 from schemas.prompts import GOODBYE, LEAVE_A_MESSAGE, Prompt, prompt_of

@@ -7,8 +7,9 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import flags, machines, recording_facts, rescues, tasks
-from engine.core.legs import hang_up
+from engine.core import flags, machines, recording_facts, rescues, session_facts, tasks
+from engine.core.dialling import NO_DETECTION
+from engine.core.legs import hang_up, takes_message
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
 from schemas.ids import FIRST_ROOM
@@ -268,7 +269,7 @@ def _left(turn: Turn, leg: Leg, form: ConferenceEvent) -> None:
         rescues.lose(turn)
     if lost and up:
         return
-    sent_off = leg.ours and leg.state is LegState.JOINED
+    sent_off = (leg.ours and leg.state is LegState.JOINED) or takes_message(turn, leg.leg)
     if not machines.move_leg(turn, "left", leg.leg):
         turn.ignore("late", LEAVE, leg.leg)
     if up and not sent_off:

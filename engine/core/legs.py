@@ -1,10 +1,11 @@
 """What the leg machine's guards ask and its effects do. What a move means for the call is raised as a stimulus."""
 
 from engine.core import flags, rescues, tasks
-from engine.core.dialling import leg_timer
+from engine.core.dialling import LEAVE_MESSAGE, leg_timer
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
-from schemas.actions import HangUp, RemoveParticipant
+from schemas.actions import HangUp, RedirectCall, RemoveParticipant
+from schemas.prompts import CALL_US_BACK, prompt_of
 from schemas.state import CallState, Direction, Leg, LegState, Role
 
 HANG_UP_WITHIN_MS = 600_000

@@ -10,6 +10,9 @@ from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.recordings import change as change_recording
 from engine.core.rescues import RESCUE_EFFECTS, RESCUE_GUARDS, RESCUED_EFFECTS
+from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
+from engine.core.sessions import change as change_session
+from engine.core.sessions import tell as tell_session
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS, of
 from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of

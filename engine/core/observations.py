@@ -1,6 +1,6 @@
 """A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
 
-from engine.core import facts, flags, machines, recording_facts, rescues
+from engine.core import facts, flags, machines, recording_facts, rescues, session_facts
 from engine.core.turn import Turn
 from schemas.records import Observation, ParticipantSeen
 from schemas.state import Flags, Leg, LegState

@@ -46,6 +46,12 @@ def seen(turn: Turn, shown: RecordingSeen | None) -> None:
         turn.stimulate(RECORDING, trigger)
 
 
+def named(turn: Turn, recording_sid: str | None) -> None:
+    """The end of a conversation names its recording, whose own callbacks may have been lost or are still to come."""
+    if recording_sid and turn.call.recording.sid is None:
+        recordings.change(turn, sid=recording_sid)
+
+
 def answered(turn: Turn, action: StartRecording | UpdateRecording, report: ActionReport) -> None:
     """Let the answer to a request of ours move the recording."""
     if isinstance(action, StartRecording):

@@ -6,7 +6,18 @@ switch gives up what was wanted; a doubt is looked up, never guessed.
 
 from msgspec.structs import replace
 
-from engine.core import answers, facts, flags, machines, observations, recording_facts, rescues, supervisions, tasks
+from engine.core import (
+    answers,
+    facts,
+    flags,
+    machines,
+    observations,
+    recording_facts,
+    rescues,
+    session_facts,
+    supervisions,
+    tasks,
+)
 from engine.core.turn import CALL, LEG, Turn
 from schemas.actions import (
     Action,
@@ -55,7 +66,7 @@ def _tell(turn: Turn, report: ActionReport) -> None:
     turn.emit(f"action.{report.outcome.value}", event)
 
 
-def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C901 - one case per action
+def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C901, PLR0912 - one case per action
     leg = turn.find(action.leg)
     done = report.outcome is ActionOutcome.DONE
     match action:
