@@ -8,10 +8,11 @@ import pytest
 from calling import OTHER, ROOM_SID, Story, connected
 from engine.core.rescues import MOST_ROOMS
 from rescuing import BY_API, THROWN_OUT, back, lost
-from schemas.actions import HangUp, RejoinRoom, UpdateParticipant
+from schemas.actions import CreateParticipant, HangUp, RedirectCall, RejoinRoom, UpdateParticipant
 from schemas.policy import Policy
 from schemas.records import ActionOutcome, CallSeen
 from schemas.state import CallState, LegState
+from schemas.webhooks import Source
 
 
 class TestHowItIsSeen:
@@ -101,6 +102,17 @@ class TestWhenItIsNoLoss:
         assert story.now() is CallState.ENDED
         assert story.asked(RejoinRoom) == []
         assert [action.leg for action in story.asked(HangUp)] == ["customer-1"]
+
+    def test_a_machine_that_is_left_a_message_is_not_hung_up(self) -> None:
+        """It leaves the room because we have redirected its call, which goes on until the message has been said."""
+        story = Story(Policy(machine="voicemail_message")).from_browser().joins("agent-1")
+        story.twilio_does(CreateParticipant).progress("customer-1", "in-progress").joins("customer-1")
+        story.webhook(Source.AMD, leg="customer-1", CallSid=story.sid_of("customer-1"), AnsweredBy="machine_end_beep")
+
+        story.leaves("customer-1", "participant_updated_via_api", "in-progress")
+
+        assert [action.leg for action in story.asked(RedirectCall)] == ["customer-1"]
+        assert "customer-1" not in [action.leg for action in story.asked(HangUp)]
 
     def test_a_customer_whom_somebody_has_taken_out_is_hung_up(self) -> None:
         """A removal that we did not ask for is somebody's will, not an accident: the call ends, and the leg with it."""
