@@ -29,6 +29,7 @@ class Verb(StrEnum):
     END_CONFERENCE = "end_conference"
     HANG_UP = "hang_up"
     REDIRECT_CALL = "redirect_call"
+    REJOIN_ROOM = "rejoin_room"
     START_RECORDING = "start_recording"
     UPDATE_RECORDING = "update_recording"
     ANNOUNCE_ALL = "announce_all"
@@ -40,8 +41,8 @@ class Verb(StrEnum):
 
 
 CREATING = frozenset({Verb.CREATE_PARTICIPANT, Verb.CREATE_CALL})
-ONCE = CREATING | {Verb.START_RECORDING, Verb.CREATE_TASK}
-"""What must not be repeated blindly: every time makes one more."""
+ONCE = CREATING | {Verb.START_RECORDING, Verb.CREATE_TASK, Verb.REJOIN_ROOM}
+"""What must not be repeated blindly: every time makes one more, or takes out who has just come in."""
 
 _READING = frozenset({Verb.LOOK_UP, Verb.ANNOTATE_TASK})
 """What begins with reading: an answer that says nothing usable is a failure."""

@@ -38,13 +38,14 @@ from schemas.actions import (
     CreateTask,
     EndConference,
     OnDoubt,
+    RejoinRoom,
     StartRecording,
 )
 from schemas.records import ActionOutcome, Observation
 
 _log = structlog.get_logger(__name__)
 
-ONCE = (CreateParticipant, CreateCall, StartRecording, CreateTask)
+ONCE = (CreateParticipant, CreateCall, StartRecording, CreateTask, RejoinRoom)
 """What must not be repeated blindly."""
 
 Intend = Callable[[int], Awaitable[None]]
@@ -203,7 +204,7 @@ class Performance:
         found = await self._reconciler.find(action, self._sent_at, since_ms)
         if isinstance(found, Found):
             return self._found(found)
-        retries = isinstance(action, (StartRecording, CreateTask)) or action.on_doubt is OnDoubt.RETRY
+        retries = isinstance(action, (StartRecording, CreateTask, RejoinRoom)) or action.on_doubt is OnDoubt.RETRY
         if retries and found is Missing.ABSENT and self._doubts == 1 and self._pauses.now() <= action.deadline:
             return await self._try()
         return self._unknown(verdict.reason, verdict.status, verdict.code)

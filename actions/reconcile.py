@@ -1,6 +1,7 @@
 """Looking for what was made and not confirmed.
 
 A leg: by its label in the room, then in the list of calls. A recording: in the list of its call's recordings.
+A leg that is to come back: among the participants of its room.
 
 Never repeats anything. What nothing is found of is the business of the action's `on_doubt` (`perform.py`); the proof by
 webhook reaches the engine by its own way (reliability.md 3.3).
@@ -21,9 +22,10 @@ from actions.pause import Pauses
 from actions.transport import asked
 from actions.verbs.look_up import conference_of, is_missing
 from actions.verbs.recordings import ACTIVE
+from actions.verbs.rejoin_room import has_rejoined
 from actions.verbs.tasks import task_of
 from cordboard.metrics import ACTIONS_RECONCILED
-from schemas.actions import CreateCall, CreateParticipant, CreateTask, StartRecording
+from schemas.actions import CreateCall, CreateParticipant, CreateTask, RejoinRoom, StartRecording
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +45,7 @@ class Found(msgspec.Struct, frozen=True):
     task_sid: str | None = None
 
 
-Sought = CreateParticipant | CreateCall | StartRecording | CreateTask
+Sought = CreateParticipant | CreateCall | StartRecording | CreateTask | RejoinRoom
 
 
 class Missing(StrEnum):
@@ -71,7 +73,7 @@ class Reconciler:
         """
         result: Found | Missing = Missing.UNSEEN
         looks = self._looks(self._pauses.now(), since_ms)
-        if isinstance(action, (StartRecording, CreateTask)):  # a list that is the whole truth
+        if isinstance(action, (StartRecording, CreateTask, RejoinRoom)):  # a list that is the whole truth
             looks = looks[:_LOOKS_IN_A_LIST]
         for number, at_ms in enumerate(looks, 1):
             await self._pauses.until(at_ms)
@@ -103,6 +105,9 @@ class Reconciler:
                 return await self._recording_of(action, begun_ms) or Missing.ABSENT
             if isinstance(action, CreateTask):
                 return await self._task_of(action) or Missing.ABSENT
+            if isinstance(action, RejoinRoom):
+                back = await has_rejoined(self._account, action)
+                return Found(call_sid=action.call_sid) if back else Missing.ABSENT
             by_label = await self._by_label(action)
             if by_label is not None:
                 return by_label

@@ -10,6 +10,7 @@ from actions.verbs.hang_up import hang_up
 from actions.verbs.look_up import look_up
 from actions.verbs.recordings import start_recording, update_recording
 from actions.verbs.redirect_call import redirect_call
+from actions.verbs.rejoin_room import rejoin_room
 from actions.verbs.remove_participant import remove_participant
 from actions.verbs.tasks import annotate_task, create_task, update_reservation, update_task
 from actions.verbs.update_participant import update_participant
@@ -24,6 +25,7 @@ from schemas.actions import (
     HangUp,
     LookUp,
     RedirectCall,
+    RejoinRoom,
     RemoveParticipant,
     StartRecording,
     UpdateParticipant,
@@ -52,6 +54,8 @@ async def carry_out(account: TwilioAccount, action: Action) -> Effect:  # noqa: 
             return await announce_all(account, action)
         case RedirectCall():
             return await redirect_call(account, action)
+        case RejoinRoom():
+            return await rejoin_room(account, action)
         case StartRecording():
             return await start_recording(account, action)
         case UpdateRecording():

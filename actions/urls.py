@@ -53,3 +53,7 @@ class Urls:
         """TwiML that lets a dialled leg into the room, after a whisper if there is one."""
         say, play = (whisper.say, whisper.play) if whisper else (None, None)
         return self._of(Route.JOIN, action, a=action.id, say=say, play=play, room=action.room or None)
+
+    def rejoin(self, action: Action, room: str) -> str:
+        """TwiML that lets a leg into another room of its call."""
+        return self._of(Route.JOIN, action, a=action.id, room=room)

@@ -4,7 +4,7 @@ What it is not: the durable part and the order of append and publication (`parti
 (`engine.core`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -30,6 +30,7 @@ from engine.dead_letters import Reason, dead_letter
 from engine.envelopes import Voice
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
+from engine.refusals import Refusals
 from schemas.codec import decode_inbox, encode
 from schemas.ids import event_id, result_id
 from schemas.records import Command, Inbox, Webhook
@@ -37,7 +38,7 @@ from schemas.results import Outcome, Result
 from schemas.state import Call, CallState
 from schemas.topics import partition_of
 
-Stepper = Callable[[Call | None, Inbox], Step]
+Stepper = Callable[[Call | None, Inbox, Sequence[Command]], Step]
 """`Switchboard.step`: what one record does to a call. Pure."""
 
 _NOTHING: list[bytes] = []
@@ -91,6 +92,12 @@ class Applier:
         self._partitions = partitions
         self._clock = clock
         self._limits = limits
+        self._refusals = Refusals(limits.parked_records)
+
+    def restore(self, covered: int, parked: Iterable[Parked]) -> None:
+        """Go on behind `covered`, with what a former owner let wait."""
+        self.next_offset = covered + 1
+        self._refusals.load(parked)
 
     def apply(self, records: Sequence[Record], start: int, owner: int, published: int) -> tuple[Batch, int]:
         """Apply `records[start:]` as far as one batch goes; the batch and the index of the first record left.
@@ -124,8 +131,10 @@ class Applier:
             call = self._calls.get(record.call_id)
             if call is None:
                 self._require_our_partition(record)
-            step = self._step(call, record)
+            step = self._step(call, record, self._refusals.of(record.call_id) if call is None else ())
             said = _sort_out(step, call, record) if step.effects else None
+            if said is not None and type(record) is Command and self._refusals.full:
+                said.park_until = None
             encoded = self._write(raw, record, call, step.call, said, batch)
         except MisroutedError as error:
             return self._put_aside(raw, Reason.MISROUTED, str(error), batch, record)
@@ -149,9 +158,11 @@ class Applier:
         """The state record. When it raises, nothing has changed; when it returns, the record counts as applied."""
         events = said.events if said is not None else _NOTHING
         if said is not None and said.park_until is not None:
-            if not isinstance(record, Webhook) or after is not before:
-                raise TypeError("only callbacks wait for their call, and then they change none")
-            batch.park(raw.offset, Parked(record.id, record.call_id, raw.value or b"", said.park_until))
+            if not isinstance(record, (Webhook, Command)) or after is not before:
+                raise TypeError("only callbacks and refused commands wait for their call, and then they change none")
+            # A command has an answer, and the record that covers its offset is the one that carries that answer.
+            covered = raw.offset if isinstance(record, Webhook) else raw.offset - 1
+            batch.park(covered, Parked(record.id, record.call_id, raw.value or b"", said.park_until))
         if after is before:
             batch.say_without_call(events)
             return b""
@@ -182,6 +193,19 @@ class Applier:
             self._collect(raw, record, said, batch)
         if type(record) is Webhook and record.parked and (said is None or said.park_until is None):
             batch.unpark(raw.offset, record.id)
+        elif type(record) is Command and (record.parked or (said is not None and said.park_until is not None)):
+            self._remember(raw, record, batch)
+        if before is None and after is not None:
+            for refused in self._refusals.of(record.call_id):
+                self._refusals.drop(refused)
+                batch.unpark(raw.offset, refused.id)
+
+    def _remember(self, raw: Record, command: Command, batch: Batch) -> None:
+        if not command.parked:
+            self._refusals.add(command)
+        else:
+            self._refusals.drop(command)
+            batch.unpark(raw.offset, command.id)
 
     def _collect(self, raw: Record, record: Inbox, said: _Said, batch: Batch) -> None:
         partition, key = self._partition, record.call_id.encode()
@@ -211,10 +235,10 @@ class Applier:
         self._rule.failed(now)
         _log.error("engine.dead_letter", reason=reason.value, partition=raw.partition, offset=raw.offset)
         batch.letters.append(dead_letter(raw, reason, detail))
-        if isinstance(record, Command):
+        if isinstance(record, Command) and not record.parked:
             self._apologise(record, batch)
         marked = record is not None and self._quarantine(raw, record, reason, batch)
-        if isinstance(record, Webhook) and record.parked and not marked:
+        if isinstance(record, (Webhook, Command)) and record.parked and not marked:
             batch.unpark(raw.offset, record.id)
         return True
 

@@ -1,4 +1,4 @@
-"""Callbacks of calls that are not known yet, waiting in the state for their call (contracts.md section 5).
+"""Records of calls that are not known yet, waiting in the state for their call (contracts.md section 5).
 
 A parked record goes back into the inbox, marked, when its call begins or its time is up; it leaves the state with the
 step that then applies it. What the step makes of it is the core's business.
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from schemas.records import Webhook
+from schemas.records import Command, Webhook
 
 
 class Parked(msgspec.Struct, frozen=True, gc=False):
@@ -93,6 +93,6 @@ class Parking:
             del self._by_call[parked.call_id]
 
 
-def released(parked: Webhook) -> Webhook:
+def released(parked: Webhook | Command) -> Webhook | Command:
     """The record as it goes back into the inbox."""
     return msgspec.structs.replace(parked, parked=True)

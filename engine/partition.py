@@ -91,7 +91,7 @@ class EnginePartition(Owned):
         live, pending = await self._publish_again(recovered)
         self._covered = self._published = recovered.covered
         self._published_written = recovered.published
-        self._applier.next_offset = recovered.covered + 1
+        self._applier.restore(recovered.covered, recovered.parked.values())
         self._parking.change(recovered.parked.values())
         timers = {call_id: seen.timers for call_id, seen in self._calls.glances() if seen.timers}
         self._timers.change(timers)

@@ -15,7 +15,7 @@ from engine.publisher import Publisher, ReleasedError
 from engine.timers import DueTimer, Timers
 from schemas.codec import decode_inbox, encode
 from schemas.ids import timer_record_id
-from schemas.records import TimerDue, Webhook
+from schemas.records import Command, TimerDue, Webhook
 from schemas.topics import Topic
 
 _AT_ONCE = 500
@@ -102,8 +102,8 @@ class Upkeep:
 
     def _parked_record(self, parked: Parked) -> Entry:
         record = decode_inbox(parked.raw)
-        if not isinstance(record, Webhook):
-            raise TypeError(f"record {parked.record_id!r} is parked and no webhook: only callbacks wait for their call")
+        if not isinstance(record, (Webhook, Command)):
+            raise TypeError(f"record {parked.record_id!r} is parked, and neither a callback nor a refused command")
         return Entry(self._partition, parked.call_id.encode(), encode(released(record)))
 
     async def _wait(self) -> None:

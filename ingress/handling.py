@@ -22,7 +22,7 @@ from ingress.recorder import NotDurableError, Recorder
 from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
-from schemas.ids import LegId, is_task_sid
+from schemas.ids import LegId, call_of_room, is_task_sid
 from schemas.policy import Policy
 from schemas.prompts import Prompt
 from schemas.records import Webhook
@@ -211,7 +211,7 @@ class Ingress:
         except ValueError as error:
             raise UnplaceableError("bad_prompt", str(error)) from error
         room = incoming.query.get("room")
-        if room is not None and not is_task_sid(room):
+        if room is not None and not is_task_sid(room) and call_of_room(room) != webhook.call_id:
             raise UnplaceableError("bad_room", "`room` in the query is no room of the call")
         policy = self._policy(incoming.fields)
         return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper, room)
@@ -239,7 +239,7 @@ class Ingress:
     def _document(self, incoming: Incoming, route: Route) -> bytes:
         """The TwiML of the routes that leave no record."""
         if route is Route.DIAL_ACTION:
-            return twiml.hang_up()
+            return twiml.out_of_room(incoming.fields.get("CallStatus", ""))
         if route is Route.VOICEMAIL:
             return twiml.voicemail(self._self_url(incoming, route, left="1"), self._prompt_of(incoming, route))
         if route in {Route.ANNOUNCE, Route.WHISPER}:

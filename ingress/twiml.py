@@ -13,7 +13,7 @@ import msgspec
 from schemas.ids import CallId, LegId, room_of
 from schemas.policy import Policy
 from schemas.prompts import Prompt
-from schemas.routes import CONFERENCE_EVENTS, Route, callback_url
+from schemas.routes import CONFERENCE_EVENTS, OUT_OF_ROOM_S, Route, callback_url
 from schemas.targets import ENQUEUE
 
 MAX_BYTES = 64_000
@@ -28,6 +28,7 @@ BROWSER_LEG = "agent-1"
 CALLER_LEG = "customer-1"
 QUEUE = "queue"
 """What a call has been answered that waits in TaskRouter's own queue."""
+CALL_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -135,8 +136,22 @@ def voicemail(left_url: str, prompt: Prompt | None) -> bytes:
     return document(response)
 
 
+def out_of_room(call_status: str) -> bytes:
+    """A leg has come out of its conference. One whose call is up stays on the line for the engine to say where to.
+
+    It hangs up whom it wants gone, and lets whom it has lost with a conference into a fresh one. If nothing is said in
+    time the leg ends.
+    """
+    if call_status in CALL_OVER:
+        return hang_up()
+    response = ET.Element("Response")
+    ET.SubElement(response, "Pause", length=str(OUT_OF_ROOM_S))
+    ET.SubElement(response, "Hangup")
+    return document(response)
+
+
 def hang_up() -> bytes:
-    """End of this leg: whoever comes out of the room, or can be placed nowhere."""
+    """End of this leg: it can be placed nowhere, or is over."""
     response = ET.Element("Response")
     ET.SubElement(response, "Hangup")
     return document(response)

@@ -98,6 +98,13 @@ class RedirectCall(_Action, frozen=True, tag="redirect_call", omit_defaults=True
     voicemail: bool = False
 
 
+class RejoinRoom(_Action, frozen=True, tag="rejoin_room", omit_defaults=True, kw_only=True):
+    """Let a leg that has come out of a conference into `room` (a friendly name), by redirecting its own call."""
+
+    call_sid: str
+    room: str
+
+
 class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):
     """Everybody in the room hears a prompt."""
 
@@ -195,16 +202,21 @@ class UpdateReservation(_Action, frozen=True, tag="update_reservation", omit_def
 
 
 class LookUp(_Action, frozen=True, tag="look_up", omit_defaults=True, kw_only=True):
-    """Look at Twilio and report what is there: the room's participants and the calls named. Changes nothing."""
+    """Look at Twilio and report what is there. Changes nothing.
+
+    The room's participants, the calls named, and the recording `recording_sid` of the call `recorded_sid`.
+    """
 
     room: str
     conference_sid: str | None = None
     call_sids: tuple[str, ...] = ()
+    recording_sid: str | None = None
+    recorded_sid: str = ""
 
 
 Action = (
     CreateParticipant | CreateCall | UpdateParticipant | RemoveParticipant | EndConference | HangUp | AnnounceAll
-    | RedirectCall | StartRecording | UpdateRecording
+    | RedirectCall | RejoinRoom | StartRecording | UpdateRecording
     | CreateTask | UpdateTask | AnnotateTask | UpdateReservation | LookUp
 )  # fmt: skip
 

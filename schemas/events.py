@@ -164,7 +164,7 @@ EventData = (
 CALL_EVENTS = (
     "call.created", "call.waiting", "call.connected", "call.held", "call.resumed", "call.transferring", "call.orphaned",
     "call.recovered", "call.customer_left", "call.abandoned", "call.unanswered", "call.cancelled", "call.wrap_up",
-    "call.ringing", "call.dropped", "call.reaped", "call.quarantined", "call.ended",
+    "call.ringing", "call.rescued", "call.dropped", "call.reaped", "call.quarantined", "call.ended",
 )  # fmt: skip
 LEG_EVENTS = (
     "leg.planned", "leg.dialing", "leg.ringing", "leg.answered", "leg.joined", "leg.leaving", "leg.left", "leg.failed",

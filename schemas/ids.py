@@ -17,7 +17,7 @@ CALL_SID_PATTERN = r"^CA[0-9a-fA-F]{32}\Z"
 CONFERENCE_SID_PATTERN = r"^CF[0-9a-fA-F]{32}\Z"
 ACCOUNT_SID_PATTERN = r"^AC[0-9a-fA-F]{32}\Z"
 TASK_SID_PATTERN = r"^WT[0-9a-fA-F]{32}\Z"
-ROOM_PREFIX = "room-"
+FIRST_ROOM = 1
 
 CallId = Annotated[str, Meta(pattern=CALL_ID_PATTERN, description="Identity of a call: a CallSid, or derived.")]
 LegId = Annotated[str, Meta(pattern=LEG_ID_PATTERN, description="A leg of a call: role and number, `agent-1`.")]
@@ -26,6 +26,7 @@ ConferenceSid = Annotated[str, Meta(pattern=CONFERENCE_SID_PATTERN)]
 AccountSid = Annotated[str, Meta(pattern=ACCOUNT_SID_PATTERN)]
 
 _CALL_ID = re.compile(CALL_ID_PATTERN)
+_ROOM = re.compile(r"room(?:[2-9])?-(.+)\Z", re.DOTALL)
 _LEG_ID = re.compile(LEG_ID_PATTERN)
 _CALL_SID = re.compile(CALL_SID_PATTERN)
 _TASK_SID = re.compile(TASK_SID_PATTERN)
@@ -77,9 +78,12 @@ def is_task_sid(text: str) -> bool:
     return _TASK_SID.fullmatch(text) is not None
 
 
-def room_of(call_id: CallId) -> str:
-    """The conference friendly name of a call: nothing personal (Twilio's rule for FriendlyName)."""
-    return ROOM_PREFIX + call_id
+def room_of(call_id: CallId, generation: int = FIRST_ROOM) -> str:
+    """The conference friendly name of a call: nothing personal (Twilio's rule for FriendlyName).
+
+    A call whose conference was lost goes on in the next `generation`, at most the ninth: `room2-{call_id}`.
+    """
+    return f"room{'' if generation == FIRST_ROOM else generation}-{call_id}"
 
 
 def call_of_room(friendly_name: str) -> CallId | None:
@@ -89,8 +93,8 @@ def call_of_room(friendly_name: str) -> CallId | None:
     """
     if is_task_sid(friendly_name):
         return friendly_name
-    call_id = friendly_name.removeprefix(ROOM_PREFIX)
-    return call_id if call_id != friendly_name and is_call_id(call_id) else None
+    named = _ROOM.fullmatch(friendly_name)
+    return named[1] if named is not None and is_call_id(named[1]) else None
 
 
 def _digest(source: str, command_id: str) -> str:

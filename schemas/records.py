@@ -34,7 +34,8 @@ class Webhook(InboxRecord, frozen=True, tag="webhook", omit_defaults=True, gc=Fa
 class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=False):
     """A command as the router took it. `name` is the short name; `deadline` bounds the start of its effect, ms.
 
-    `invalid` carries the reason when it could not be read; it is answered `rejected(invalid)`.
+    `invalid` carries the reason when it could not be read; it is answered `rejected(invalid)`. `parked`: it was refused
+    because its call was not there, and comes again to be forgotten.
     """
 
     command_id: str
@@ -45,6 +46,7 @@ class Command(InboxRecord, frozen=True, tag="command", omit_defaults=True, gc=Fa
     name: str = ""
     invalid: str | None = None
     trace: str | None = None
+    parked: bool = False
 
 
 class ActionOutcome(StrEnum):
@@ -75,13 +77,22 @@ class CallSeen(msgspec.Struct, frozen=True, gc=False):
     status: str
 
 
+class RecordingSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A recording as a fetch shows it, in Twilio's own words or `missing`. `duration_s` is the file's."""
+
+    recording_sid: str
+    status: str
+    duration_s: int | None = None
+
+
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a look at Twilio found: the live conference of the room, its participants, and the calls asked for."""
+    """What a look at Twilio found: the room's live conference and participants, the calls and recording asked for."""
 
     conference_sid: str | None = None
     conference_status: str | None = None
     participants: tuple[ParticipantSeen, ...] = ()
     calls: tuple[CallSeen, ...] = ()
+    recording: RecordingSeen | None = None
 
 
 class ActionReport(InboxRecord, frozen=True, tag="report", omit_defaults=True, gc=False):

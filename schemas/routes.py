@@ -8,6 +8,9 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 RETRY_FRAGMENT = "#rc=3&rp=all&ct=2000&rt=4000&tt=15000"
+OUT_OF_ROOM_S = 10
+"""How long a leg that comes out of its conference stays on the line, for the engine to say what becomes of it."""
+
 CALL_EVENTS = ("initiated", "ringing", "answered", "completed")
 CONFERENCE_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "announcement")
 

@@ -11,8 +11,13 @@ import msgspec
 from schemas.actions import Action
 from schemas.answers import Answer
 from schemas.commands import Disposition, Release, SupervisionMode, TransferMode
+from schemas.ids import FIRST_ROOM
 from schemas.policy import DEFAULT_POLICY, Policy
+from schemas.prompts import Prompt
 from schemas.quarantine import Quarantine
+from schemas.recording_state import NO_RECORDING, Recording, RecordingState
+
+__all__ = ("NO_RECORDING", "Recording", "RecordingState")
 from schemas.sessions import LIVE_SESSION_STATES, Session
 from schemas.task_states import TaskState
 
@@ -84,19 +89,6 @@ class SupervisionState(StrEnum):
     TAKEN_OVER = "taken_over"
 
 
-class RecordingState(StrEnum):
-    """Where the recording is (state-machines.md section 7)."""
-
-    OFF = "off"
-    STARTING = "starting"
-    ON = "on"
-    PAUSED = "paused"
-    STOPPING = "stopping"
-    DONE = "done"
-    FAILED = "failed"
-    ABSENT = "absent"
-
-
 class Role(StrEnum):
     """What a leg is in the call. The id keeps the role it was made for; the role may change."""
 
@@ -159,7 +151,8 @@ class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The conference of the call. `sid` is None until Twilio has told it; `started` once two are bridged.
 
     `adopted`: TaskRouter makes it, named after the task. Of such a room Twilio tells neither `participant-modify` nor
-    announcements (twilio-facts.md 5.2).
+    announcements (twilio-facts.md 5.2). `generation` grows when the call is rescued into a fresh conference; `former`
+    are the SIDs of those it has lost.
     """
 
     name: str
@@ -167,6 +160,8 @@ class Room(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     started: bool = False
     ending: bool = False
     adopted: bool = False
+    generation: int = FIRST_ROOM
+    former: tuple[str, ...] = ()
 
 
 class Transfer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -216,31 +211,6 @@ class Supervision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     former: str | None = None
 
 
-class Recording(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The recording of the customer's leg. `wanted` is what was asked last: `on`, `paused` or `stopping`.
-
-    `max_pause_s` bounds every pause and `pause_s` the present one (0: not said); `paused_at` is when it began (ms).
-    `request` is the action that began it, `action` the one that is under way. `stopped`: Twilio has said that it is,
-    and finishes the file. `duration_s` is the file's.
-    """
-
-    state: RecordingState
-    sid: str | None = None
-    leg: str | None = None
-    wanted: RecordingState = RecordingState.ON
-    max_pause_s: int = 0
-    pause_s: int = 0
-    paused_at: int | None = None
-    request: str | None = None
-    action: str | None = None
-    duration_s: int | None = None
-    stopped: bool = False
-    reason: str | None = None
-
-
-NO_RECORDING = Recording(RecordingState.OFF)
-
-
 class PendingAction(msgspec.Struct, frozen=True, gc=False):
     """An action that is wanted and not yet confirmed; published again when the partition is taken over."""
 
@@ -252,7 +222,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation.
 
     `enqueued`: the caller waits in TaskRouter's own queue (`<Enqueue>`), and TaskRouter makes the conference. Else the
-    task is ours and the worker is joined into our room.
+    task is ours and the worker is joined into our room: `whisper`, `from_` and `ring_timeout_s` (0: the policy's) are how
+    each worker is dialled.
     """
 
     task: str
@@ -264,6 +235,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     leg: str | None = None
     reason: str | None = None
     enqueued: bool = False
+    whisper: Prompt | None = None
+    from_: str | None = None
+    ring_timeout_s: int = 0
 
 
 class OpenCommand(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

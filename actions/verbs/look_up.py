@@ -1,4 +1,4 @@
-"""Look at Twilio: the live conference of a room, its participants, and calls. Changes nothing."""
+"""Look at Twilio: the live conference of a room, its participants, calls, and a recording. Changes nothing."""
 
 from twilio.rest.api.v2010.account.conference import ConferenceInstance
 from twilio.rest.api.v2010.account.conference.participant import ParticipantInstance
@@ -9,7 +9,7 @@ from actions.effect import Effect
 from actions.heard import Answer, RequestFailedError
 from actions.transport import asked
 from schemas.actions import LookUp
-from schemas.records import CallSeen, Observation, ParticipantSeen
+from schemas.records import CallSeen, Observation, ParticipantSeen, RecordingSeen
 
 _LIVE = ("in-progress", "init")
 """Asked for one by one: `in-progress` does not find a lone waiting participant (twilio-facts.md 3.4)."""
@@ -18,7 +18,7 @@ _MAX_PARTICIPANTS = 250
 
 
 async def look_up(account: TwilioAccount, action: LookUp) -> Effect:
-    """The room's conference, its participants and the calls named. A call that Twilio does not know is left out.
+    """The room's conference, its participants, the calls and the recording named. An unknown call is left out.
 
     Raises `RequestFailedError`.
     """
@@ -30,6 +30,7 @@ async def look_up(account: TwilioAccount, action: LookUp) -> Effect:
         conference_status=None if room is None else str(room.status),
         participants=participants,
         calls=tuple(calls),
+        recording=await _recording(account, action.recorded_sid, action.recording_sid),
     )
     return Effect(answer=Answer(status=200), conference_sid=seen.conference_sid, seen=seen)
 
@@ -90,6 +91,19 @@ async def _call(account: TwilioAccount, sid: str) -> CallSeen | None:
             return None
         raise
     return CallSeen(call_sid=sid, status=str(found.status or ""))
+
+
+async def _recording(account: TwilioAccount, call_sid: str, sid: str | None) -> RecordingSeen | None:
+    if sid is None:
+        return None
+    try:
+        found, _ = await asked("recordings.fetch", account.client.calls(call_sid).recordings(sid).fetch_async())
+    except RequestFailedError as error:
+        if is_missing(error):
+            return RecordingSeen(sid, "missing")
+        raise
+    length = str(found.duration or "")
+    return RecordingSeen(sid, str(found.status or ""), int(length) if length.isdecimal() else None)
 
 
 def is_missing(error: RequestFailedError) -> bool:

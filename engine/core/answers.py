@@ -3,7 +3,7 @@
 What a command waits for is asked of the state after every record, so the order in which facts arrive does not matter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.core import awaited, consults, tasks
 from engine.core.effects import Reply
@@ -94,9 +94,19 @@ def _result(command: Command | OpenCommand, answer: Answer, *, replayed: bool) -
 
 def unknown_call(command: Command) -> Reply:
     """The answer to a command for a call that is not there."""
+    return _result(command, _unknown(command), replayed=False)
+
+
+def _unknown(command: Command) -> Answer:
+    key = command_key(command.command_source, command.command_id)
     reason = "invalid" if command.invalid is not None else "unknown_call"
-    answer = Answer("", Outcome.REJECTED.value, reason, None, NEVER, command.invalid)
-    return _result(command, answer, replayed=False)
+    return Answer(key, Outcome.REJECTED.value, reason, None, NEVER, command.invalid)
+
+
+def remember(turn: Turn, refused: Sequence[Command]) -> None:
+    """The call begins with the answers that were given when it was not there."""
+    if refused:
+        turn.set(answers=(*map(_unknown, refused), *turn.call.answers)[-MOST_ANSWERS:])
 
 
 def refused(command: Command, reason: str, detail: str) -> Reply:

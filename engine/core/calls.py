@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, enqueued, flags, tasks
+from engine.core import destinations, enqueued, flags, recordings, rescues, tasks
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
@@ -18,6 +18,7 @@ ORPHAN = "orphan"
 WRAP_UP = "wrap_up"
 FORGET = "forget"
 FORGET_AFTER_MS = 86_400_000
+RETURN_WITHIN_MS = 3_000
 
 
 def agent_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
@@ -76,9 +77,14 @@ def requeues(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return failed and transfer is not None and transfer.disposition is Disposition.REQUEUE
 
 
-def grace_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
-    """Whether the time in which an agent might come back by itself is over."""
-    return ORPHAN not in turn.call.timers
+def agent_returning(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether an agent who has lost the room with the customer is being taken to the next."""
+    return any(leg.role in TALKING_ROLES and rescues.returns(leg) for leg in turn.call.legs)
+
+
+def orphan_alone(turn: Turn, leg_id: str) -> bool:
+    """Whether the customer is in the room, no agent is being taken there, and the time to come back is over."""
+    return rescues.in_fresh_room(turn) and ORPHAN not in turn.call.timers and not agent_returning(turn, leg_id)
 
 
 def tells_agent(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -129,11 +135,11 @@ def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     position = turn.call.routed
     if position < len(route) and destinations.nobody_coming(turn) and turn.customer_present():
         turn.set(routed=position + 1)
-        queue = tasks.queue_of(route[position])
+        queue, whisper = tasks.queue_of(route[position]), prompt_of(turn.call.policy.whisper)
         if queue is not None:
-            tasks.search(turn, Role.AGENT, queue)
+            tasks.search(turn, Role.AGENT, queue, whisper=whisper)
         else:
-            dial(turn, role_of(route[position]), route[position], whisper=prompt_of(turn.call.policy.whisper))
+            dial(turn, role_of(route[position]), route[position], whisper=whisper)
 
 
 def connect(turn: Turn, leg_id: str) -> None:
@@ -171,7 +177,19 @@ def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         return
     turn.set(orphan_step=0)
     flags.hold(turn, customer.leg)
-    turn.arm(ORPHAN, max(turn.call.policy.orphan_grace_s, 1) * 1000)
+    turn.arm(ORPHAN, _grace_s(turn) * 1000)
+
+
+def await_agent(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The agent should be there in a moment: until then the customer hears the music of an empty room."""
+    turn.arm(ORPHAN, RETURN_WITHIN_MS)
+
+
+def _grace_s(turn: Turn) -> int:
+    """An agent who was thrown out with the conference cannot come back by themselves: they are called at once."""
+    last = destinations.last_agent(turn)
+    thrown_out = last is not None and last.reason == rescues.HUB_ENDED and turn.call.policy.orphan[:1] == ("recall",)
+    return 1 if thrown_out else max(turn.call.policy.orphan_grace_s, 1)
 
 
 def recover(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -236,11 +254,11 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It is over: nobody stays behind, no timer but those of legs and tasks on their way out, and a tombstone."""
+    """It is over: nobody stays behind, no timer but those of legs, tasks and the file on their way out, and a tombstone."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
     for name in tuple(turn.call.timers):
-        if not name.startswith(("leg.", tasks.TIMER_PREFIX)):
+        if not name.startswith(("leg.", tasks.TIMER_PREFIX)) and name != recordings.TIMER:
             turn.disarm(name)
     tasks.drop_all(turn)
     for leg in turn.live():
@@ -281,7 +299,8 @@ CALL_GUARDS: dict[str, Guard] = {
     "sent_off": sent_off,
     "ending": ending,
     "requeues": requeues,
-    "grace_over": grace_over,
+    "agent_returning": agent_returning,
+    "orphan_alone": orphan_alone,
     "tells_agent": tells_agent,
 }
 CALL_EFFECTS: dict[str, Act] = {
@@ -294,6 +313,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "guard_customer": guard_customer,
     "dial_customer": dial_customer,
     "comfort_orphan": comfort_orphan,
+    "await_agent": await_agent,
     "recover": recover,
     "next_orphan_step": next_orphan_step,
     "overflow": overflow,

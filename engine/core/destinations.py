@@ -42,8 +42,8 @@ def voicemail(turn: Turn) -> None:
 
 def _redirect(turn: Turn, prompt: Prompt, *, voicemail: bool) -> None:
     customer = turn.customer
-    reachable = customer is not None and (customer.state is LegState.JOINED or tasks.queued(turn))
-    if customer is None or customer.call_sid is None or not reachable:
+    present = customer is not None and customer.state in {LegState.JOINED, LegState.ANSWERED}
+    if customer is None or customer.call_sid is None or not (present or tasks.queued(turn)):
         turn.stimulate(CALL, "end_asked")
         return
     if turn.call.reason is None:
@@ -69,12 +69,12 @@ def overflow(turn: Turn, target: str) -> None:
         announce_end(turn)
         return
     turn.set(overflowed=True)
-    queue = tasks.queue_of(target)
+    queue, whisper = tasks.queue_of(target), prompt_of(turn.call.policy.whisper)
     if queue is not None:
-        tasks.search(turn, Role.AGENT, queue)
+        tasks.search(turn, Role.AGENT, queue, whisper=whisper)
         turn.arm(WAIT, tasks.SEARCH_WITHIN_MS + SENT_OFF_WITHIN_MS)
         return
-    leg = dial(turn, role_of(target), target, whisper=prompt_of(turn.call.policy.whisper))
+    leg = dial(turn, role_of(target), target, whisper=whisper)
     turn.arm(WAIT, turn.leg(leg).ring_timeout_s * 1000 + SENT_OFF_WITHIN_MS)
 
 

@@ -3,6 +3,7 @@
 from engine.core.assistants import address_of
 from engine.core.turn import Turn
 from schemas.actions import Action, CreateCall, CreateParticipant, OnDoubt
+from schemas.ids import FIRST_ROOM
 from schemas.prompts import Prompt
 from schemas.state import Leg, LegState, Role
 from schemas.targets import Target, TargetKind, parse_target
@@ -51,7 +52,7 @@ def _creation(
             id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
             deadline=deadline, leg=leg.leg, to=to, from_=caller, whisper=whisper, timeout_s=leg.ring_timeout_s,
             detect_machine=detect, on_doubt=_on_doubt(target),
-            room=call.room.name if call.room.adopted else "",
+            room=call.room.name if call.room.adopted or call.room.generation > FIRST_ROOM else "",
         )  # fmt: skip
     return CreateParticipant(
         id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at, deadline=deadline,

@@ -7,10 +7,12 @@ the highest number seen wins; call progress only ever moves a leg forward.
 import msgspec
 from msgspec.structs import replace
 
-from engine.core import enqueued, flags, machines, recording_facts, session_facts, tasks
+from engine.core import enqueued, flags, machines, recording_facts, rescues, session_facts, tasks
 from engine.core.dialling import NO_DETECTION
+from engine.core.legs import hang_up, takes_message
 from engine.core.turn import CALL, TRANSFER, Turn
 from schemas.events import VoicemailEvent
+from schemas.ids import FIRST_ROOM
 from schemas.records import Webhook
 from schemas.state import Flags, Leg, LegState, Role
 from schemas.task_attributes import read_task_attributes
@@ -51,6 +53,8 @@ _LEAVINGS = {
 }
 _MACHINES = ("machine", "fax")
 LEAVE = "participant-leave"
+UP = "in-progress"
+OVER = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 
 
 def apply(turn: Turn, record: Webhook) -> None:
@@ -180,7 +184,9 @@ def _voicemail(turn: Turn, record: Webhook, form: VoicemailLeft) -> None:
 
 def _conference(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
     name = form.status_callback_event
-    if name == "conference-start":
+    if turn.call.room.generation > FIRST_ROOM and rescues.is_former(turn, form):
+        _of_former(turn, record, form)
+    elif name == "conference-start":
         _room(turn, form, started=True)
     elif name == "conference-end":
         _room_ended(turn, form)
@@ -190,6 +196,14 @@ def _conference(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
         _participant(turn, record, form)
     else:
         turn.ignore("unknown_event", name)
+
+
+def _of_former(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
+    """Of a conference that the call has lost only one thing still counts: that somebody's call is over."""
+    leg = _leg_of(turn, record, form.call_sid, form.participant_label)
+    over = form.status_callback_event == LEAVE and form.participant_call_status in OVER
+    if leg is None or not over or not machines.move_leg(turn, "ended", leg.leg):
+        turn.ignore("other_conference", form.status_callback_event, leg.leg if leg is not None else None)
 
 
 def _room(turn: Turn, form: ConferenceEvent, *, started: bool) -> None:
@@ -211,7 +225,11 @@ def _room_ended(turn: Turn, form: ConferenceEvent) -> None:
     if not live and turn.call.ended_at is not None:
         turn.ignore("late", form.status_callback_event)
         return
-    if not turn.call.room.ending and _by_api(form):
+    lost = rescues.lost_by(turn, form)
+    if lost and rescues.rescuable(turn):
+        rescues.lose(turn)
+        return
+    if lost:
         turn.stimulate(TRANSFER, "hub_ended")
         turn.stimulate(CALL, "hub_ended")
     ending = turn.by_sid(form.call_sid_ending_conference)
@@ -222,11 +240,6 @@ def _room_ended(turn: Turn, form: ConferenceEvent) -> None:
         if ending is None or leg.leg != ending.leg:
             machines.move_leg(turn, "hub_ended", leg.leg)
     turn.stimulate(CALL, "hub_ended")
-
-
-def _by_api(form: ConferenceEvent) -> bool:
-    """Whether somebody ended the conference as such, and not its last or its moderating participant by leaving."""
-    return form.reason_conference_ended in {None, "conference-ended-via-api"} and not form.call_sid_ending_conference
 
 
 def _participant(turn: Turn, record: Webhook, form: ConferenceEvent) -> None:
@@ -275,8 +288,17 @@ def _left(turn: Turn, leg: Leg, form: ConferenceEvent) -> None:
     turn.never_added = form.reason_participant_left == "participant_add_failed"
     by_status = _ENDINGS.get(form.participant_call_status or "")
     turn.reason = by_status or _LEAVINGS.get(form.reason_participant_left or "", "hung_up")
+    up = form.participant_call_status == UP
+    lost = rescues.lost_with(turn, form) and rescues.rescuable(turn)
+    if lost:
+        rescues.lose(turn)
+    if lost and up:
+        return
+    sent_off = (leg.ours and leg.state is LegState.JOINED) or takes_message(turn, leg.leg)
     if not machines.move_leg(turn, "left", leg.leg):
         turn.ignore("late", LEAVE, leg.leg)
+    if up and not sent_off:
+        hang_up(turn, leg.leg)
 
 
 def _shown(turn: Turn, leg: Leg, form: ConferenceEvent) -> None:

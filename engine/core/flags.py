@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from engine.core.turn import CALL, Turn
 from schemas.actions import LookUp, UpdateParticipant
 from schemas.events import HoldEvent
-from schemas.state import Flags, Leg, LegState, Role
+from schemas.state import Flags, Leg, LegState, RecordingState, Role
 
 CONFIRM = "confirm"
 UNCONFIRMED = "unconfirmed"
 CONFIRM_WITHIN_MS = 5_000
 FLAGS_WITHIN_MS = 30_000
+_UNFINISHED = frozenset({RecordingState.ON, RecordingState.PAUSED, RecordingState.STOPPING})
 _SWITCHES = (("hold", "held", "unheld"), ("muted", "muted", "unmuted"))
 
 
@@ -144,8 +145,17 @@ def look_up(turn: Turn) -> None:
     sids = tuple(leg.call_sid for leg in turn.live() if leg.call_sid)
     turn.request(
         LookUp(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
-               deadline=turn.at + FLAGS_WITHIN_MS, room=call.room.name, conference_sid=call.room.sid, call_sids=sids)
+               deadline=turn.at + FLAGS_WITHIN_MS, room=call.room.name, conference_sid=call.room.sid, call_sids=sids,
+               **_recorded(turn))
     )  # fmt: skip
+
+
+def _recorded(turn: Turn) -> dict[str, str]:
+    """The recording, while its file is not known to be finished."""
+    item, leg = turn.call.recording, turn.find(turn.call.recording.leg)
+    if item.state not in _UNFINISHED or item.sid is None or leg is None or leg.call_sid is None:
+        return {}
+    return {"recording_sid": item.sid, "recorded_sid": leg.call_sid}
 
 
 def _request(

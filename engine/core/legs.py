@@ -1,9 +1,9 @@
 """What the leg machine's guards ask and its effects do. What a move means for the call is raised as a stimulus."""
 
-from engine.core import flags, tasks
+from engine.core import flags, rescues, tasks
 from engine.core.dialling import LEAVE_MESSAGE, leg_timer
 from engine.core.table import Act, Guard
-from engine.core.turn import CALL, LEG, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
+from engine.core.turn import CALL, LEG, RECORDING, SUPERVISION, TALKING_ROLES, TASK, TRANSFER, Turn
 from schemas.actions import HangUp, RedirectCall, RemoveParticipant
 from schemas.prompts import CALL_US_BACK, prompt_of
 from schemas.state import CallState, Direction, Leg, LegState, Role
@@ -144,7 +144,8 @@ def rang(turn: Turn, leg_id: str) -> None:
 def enter(turn: Turn, leg_id: str) -> None:
     """It is in the room."""
     turn.disarm(leg_timer(leg_id))
-    leg = turn.update(leg_id, joined_at=turn.at, reason=None)
+    rescues.tell_return(turn, turn.leg(leg_id))
+    leg = turn.update(leg_id, joined_at=turn.at, reason=None, doubts=0)
     task = tasks.of_leg(turn, leg_id)
     if task is not None:
         turn.stimulate(TASK, "worker_joined", task.task)
@@ -187,6 +188,8 @@ def close(turn: Turn, leg_id: str) -> None:
         if task is not None:
             turn.stimulate(TASK, "worker_left", task.task)
     _tell_supervisions(turn, leg)
+    if turn.call.recording.leg == leg_id:
+        turn.stimulate(RECORDING, "leg_over")
     if not turn.live():
         turn.stimulate(CALL, "everybody_gone", leg_id)
 

@@ -10,6 +10,7 @@ from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
 from engine.core.recordings import change as change_recording
+from engine.core.rescues import RESCUE_EFFECTS, RESCUE_GUARDS, RESCUED_EFFECTS
 from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
 from engine.core.sessions import change as change_session
 from engine.core.sessions import tell as tell_session
@@ -31,8 +32,13 @@ from schemas.task_states import TaskState
 LEG_MACHINE = machine_of(legs.STATES, legs.LEG_ROWS)
 CALL_MACHINE = machine_of(calls.STATES, calls.CALL_ROWS)
 TRANSFER_MACHINE = machine_of(transfers.STATES, transfers.TRANSFER_ROWS)
-LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, LEG_EFFECTS)
-CALL_TABLE = compile_table(CALL_MACHINE, CallState, {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS})
+LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, {**LEG_EFFECTS, **RESCUED_EFFECTS})
+CALL_TABLE = compile_table(
+    CALL_MACHINE,
+    CallState,
+    {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS},
+    {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS},
+)
 TRANSFER_TABLE = compile_table(
     TRANSFER_MACHINE, TransferState, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
 )
@@ -65,6 +71,7 @@ _CALL_EVENTS = {
     CallState.WRAP_UP: "call.wrap_up",
     CallState.ENDED: "call.ended",
 }
+_WHY = {"hub_lost": "hub_ended"}
 _BACK_TO_TALK = {CallState.HELD: "call.resumed", CallState.ORPHANED: "call.recovered"}
 _UNTOLD = {TransferState.DIALING}
 
@@ -158,7 +165,7 @@ def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
         name = (
             _BACK_TO_TALK.get(before, _CALL_EVENTS[after]) if after is CallState.IN_CONFERENCE else _CALL_EVENTS[after]
         )
-        reason = turn.call.reason if after is CallState.ENDED else None
+        reason = turn.call.reason if after is CallState.ENDED else _WHY.get(trigger)
         turn.tell_call(name, from_=before, to=after, leg=leg_id or None, reason=reason)
     return True
 

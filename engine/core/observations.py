@@ -1,11 +1,10 @@
 """A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
 
-from engine.core import facts, flags, machines, session_facts
+from engine.core import facts, flags, machines, recording_facts, rescues, session_facts
 from engine.core.turn import Turn
 from schemas.records import Observation, ParticipantSeen
 from schemas.state import Flags, Leg, LegState
 
-_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _IN = frozenset({"connected", ""})
 
 
@@ -21,8 +20,12 @@ def apply(turn: Turn, seen: Observation, since: int) -> None:
         return
     found = {item.label or item.call_sid: item for item in seen.participants}
     by_sid = {item.call_sid: item for item in seen.participants}
+    recording_facts.seen(turn, seen.recording)
+    lost = rescues.vanished(turn, seen, since)
+    if lost:
+        rescues.lose(turn)
     for leg in turn.live():
-        if leg.heard_at is not None and leg.heard_at >= since:
+        if lost or (leg.heard_at is not None and leg.heard_at >= since):
             _absent(turn, leg, statuses.get(leg.call_sid or ""), ended_only=True)
             continue
         item = found.get(leg.leg) or (by_sid.get(leg.call_sid) if leg.call_sid else None)
@@ -53,7 +56,7 @@ def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | 
 
 def _absent(turn: Turn, leg: Leg, status: str | None, *, ended_only: bool = False) -> None:
     """Not in the room: over if its call is, gone if it was in; on its way, it is lost when Twilio has no call."""
-    if status in _OVER:
+    if status in facts.OVER:
         turn.reason = facts.ending_of(leg, status)
         machines.move_leg(turn, "ended", leg.leg)
     elif not ended_only and (

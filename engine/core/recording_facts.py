@@ -9,11 +9,12 @@ from engine.core.machines import RECORDING_TABLE, move_recording
 from engine.core.table import choose
 from engine.core.turn import RECORDING, Turn
 from schemas.actions import StartRecording, UpdateRecording
-from schemas.records import ActionOutcome, ActionReport, Webhook
+from schemas.records import ActionOutcome, ActionReport, RecordingSeen, Webhook
 from schemas.state import RecordingState
 from schemas.webhooks import RecordingProgress
 
 _PROGRESS = {"in-progress": "in_progress", "completed": "completed", "absent": "absent", "failed": "failed"}
+_FINISHED = {"completed": "completed", "absent": "absent", "failed": "failed", "missing": "absent", "deleted": "absent"}
 _SHOWN = {
     "in-progress": "resumed", "paused": "paused", "stopped": "stopped", "processing": "stopped",
     "completed": "stopped", "absent": "stopped",
@@ -33,6 +34,16 @@ def called_back(turn: Turn, record: Webhook, form: RecordingProgress) -> None:
     else:
         recordings.change(turn, sid=form.recording_sid, duration_s=form.recording_duration)
         move_recording(turn, trigger)
+
+
+def seen(turn: Turn, shown: RecordingSeen | None) -> None:
+    """Let a look move the recording: what its callbacks should have said. What is still in the making is waited for."""
+    trigger = _FINISHED.get(shown.status) if shown is not None else None
+    if shown is None or trigger is None or shown.recording_sid != turn.call.recording.sid:
+        return
+    if choose(RECORDING_TABLE, turn, turn.call.recording.state.value, trigger, "") is not None:
+        recordings.change(turn, duration_s=shown.duration_s)
+        turn.stimulate(RECORDING, trigger)
 
 
 def named(turn: Turn, recording_sid: str | None) -> None:

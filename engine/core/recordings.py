@@ -4,18 +4,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from engine.core import flags
 from engine.core.flags import FLAGS_WITHIN_MS
 from engine.core.table import Act, Guard
 from engine.core.turn import Turn
 from schemas.actions import RecordingStatus, StartRecording, UpdateRecording
 from schemas.events import RecordingEvent
-from schemas.state import CallState, RecordingState
+from schemas.state import LIVE_LEG_STATES, CallState, RecordingState
 
 TIMER = "recording"
 PAUSE = "max_pause"
 UNKNOWN = "unknown"
 CALLBACK_WITHIN_MS = 10_000
 RESUME_AGAIN_MS = 10_000
+FILE_WITHIN_MS = 300_000
+MOST_LOOKS = 3
 
 
 def change(turn: Turn, **changes: Any) -> None:  # noqa: ANN401 - fields of Recording
@@ -48,6 +51,17 @@ def was_paused(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return turn.call.recording.paused_at is not None
 
 
+def leg_is_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether the call that is recorded has ended, and the recording with it."""
+    leg = turn.find(turn.call.recording.leg)
+    return leg is not None and leg.state not in LIVE_LEG_STATES
+
+
+def looked_enough(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+    """Whether its file has been looked for often enough."""
+    return turn.call.recording.looks >= MOST_LOOKS
+
+
 def begin(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Ask Twilio to record the customer's leg."""
     customer, call = turn.customer, turn.call
@@ -60,7 +74,7 @@ def begin(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.request(action)
     change(
         turn, sid=None, leg=customer.leg, wanted=RecordingState.ON, request=action.id, action=action.id,
-        paused_at=None, stopped=False, reason=None, duration_s=None,
+        paused_at=None, stopped=False, reason=None, duration_s=None, looks=0,
     )  # fmt: skip
 
 
@@ -128,6 +142,18 @@ def note_stopped(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     tell(turn, "stopped")
 
 
+def await_file(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Twilio is finishing the file, and says so when it has."""
+    turn.disarm(PAUSE)
+    turn.arm(TIMER, FILE_WITHIN_MS)
+
+
+def look_for_file(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """It should have said so."""
+    change(turn, looks=turn.call.recording.looks + 1)
+    flags.look_up(turn)
+
+
 def _ended(turn: Turn) -> None:
     turn.disarm(TIMER)
     turn.disarm(PAUSE)
@@ -166,7 +192,13 @@ def _blaming(reason: str) -> Act:
     return effect
 
 
-RECORDING_GUARDS: dict[str, Guard] = {"policy_wants": policy_wants, "sid_known": sid_known, "was_paused": was_paused}
+RECORDING_GUARDS: dict[str, Guard] = {
+    "policy_wants": policy_wants,
+    "sid_known": sid_known,
+    "was_paused": was_paused,
+    "leg_is_over": leg_is_over,
+    "looked_enough": looked_enough,
+}
 RECORDING_EFFECTS: dict[str, Act] = {
     "begin": begin,
     "await_callback": await_callback,
@@ -182,6 +214,9 @@ RECORDING_EFFECTS: dict[str, Act] = {
     "tell_completed": tell_completed,
     "tell_absent": tell_absent,
     "tell_failed": tell_failed,
+    "await_file": await_file,
+    "look_for_file": look_for_file,
+    "blame_no_file": _blaming("file_unknown"),
     "blame_unknown": _blaming("start_unknown"),
     "blame_twilio": _blaming("failed"),
 }

@@ -13,6 +13,7 @@ from engine.core import (
     machines,
     observations,
     recording_facts,
+    rescues,
     session_facts,
     supervisions,
     tasks,
@@ -28,6 +29,7 @@ from schemas.actions import (
     HangUp,
     LookUp,
     RedirectCall,
+    RejoinRoom,
     RemoveParticipant,
     StartRecording,
     UpdateParticipant,
@@ -39,6 +41,8 @@ from schemas.results import Outcome
 from schemas.state import Leg, LegState
 
 NOT_FOUND = 404
+CALL_IS_OVER = frozenset({"not_found", "wrong_state"})
+"""What Twilio says of a call that is not in progress (21220) or that it does not know."""
 
 
 def apply(turn: Turn, report: ActionReport) -> None:
@@ -62,7 +66,7 @@ def _tell(turn: Turn, report: ActionReport) -> None:
     turn.emit(f"action.{report.outcome.value}", event)
 
 
-def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C901 - one case per action
+def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C901, PLR0912 - one case per action
     leg = turn.find(action.leg)
     done = report.outcome is ActionOutcome.DONE
     match action:
@@ -75,6 +79,8 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
         case UpdateParticipant():
             supervisions.acknowledge(turn, action.id)
             _look_where_untold(turn, action)
+        case RejoinRoom() if leg is not None and not done:
+            _not_rejoined(turn, leg, report)
         case StartRecording() | UpdateRecording():
             recording_facts.answered(turn, action, report)
         case RemoveParticipant() | HangUp() if leg is not None:
@@ -111,6 +117,15 @@ def _created(turn: Turn, leg: Leg, report: ActionReport) -> None:
     else:
         turn.reason = "expired" if report.outcome is ActionOutcome.EXPIRED else (report.reason or "failed")
         machines.move_leg(turn, "create_failed", leg.leg)
+
+
+def _not_rejoined(turn: Turn, leg: Leg, report: ActionReport) -> None:
+    """A call that cannot be redirected is over; of one that was not in time nothing is known."""
+    if report.reason in CALL_IS_OVER and leg.state is LegState.ANSWERED:
+        rescues.blame_room(turn, leg)
+        machines.move_leg(turn, "gone", leg.leg)
+    else:
+        flags.look_up(turn)
 
 
 def _removed(turn: Turn, leg: Leg, report: ActionReport) -> None:

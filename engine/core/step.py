@@ -4,6 +4,7 @@ Pure: no await, clock, randomness, logging, and no exception for bad input. Time
 from the call, its version and a position; what is not expected is ignored with a reason, or rejected with what is.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -19,6 +20,8 @@ from schemas.state import Call
 from schemas.webhooks import Assignment, Source, TaskEvent, VoiceRequest, read_form
 
 PARK_MS = 10_000
+REFUSED_KEPT_MS = 600_000
+"""How long a command that found no call is remembered, in case the call and a copy of it still come."""
 DIGEST_BYTES = 8
 DIGESTS_KEPT = 32
 
@@ -29,17 +32,25 @@ class Switchboard:
     def __init__(self, config: CoreConfig) -> None:
         self._config = config
 
-    def step(self, call: Call | None, record: Inbox) -> Step:
-        """Apply `record` to `call` (None: not known). The call that comes out is to be stored, None: there is none."""
+    def step(self, call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:
+        """Apply `record` to `call` (None: not known). The call that comes out is to be stored, None: there is none.
+
+        `refused` are commands that found no such call and were answered so: one that begins now answers them the same.
+        """
         if call is None:
             begun = self._begin(record)
-            return begun if isinstance(begun, Step) else _finished(begun, _digest(record))
+            if isinstance(begun, Step):
+                return begun
+            answers.remember(begun, refused)
+            return _finished(begun, _digest(record))
         digest = _digest(record)
         turn = Turn(call, record.at, record.id, self._config)
         if isinstance(record, TimerDue) and record.name == FORGET and call.timers.get(FORGET) == record.due:
             return Step(None, ())
         if _seen(call.seen, digest) and not isinstance(record, Command):
             turn.ignore("duplicate", _kind(record))
+        elif isinstance(record, Command) and record.parked:
+            return Step(call, (Ignore("refused_before"),))
         else:
             _apply(turn, record)
         return _finished(turn, digest)
@@ -57,10 +68,12 @@ class Switchboard:
                 return self._adopt(record)
             case Webhook():
                 return Step(None, (Unplaced(),) if record.parked else (Park(record.at + PARK_MS),))
+            case Command(parked=True):
+                return Step(None, (Ignore("refused_before"),))
             case Command(name="call.dial", invalid=None):
                 return births.by_command(self._config, record)
             case Command():
-                return Step(None, (answers.unknown_call(record),))
+                return Step(None, (answers.unknown_call(record), Park(record.at + REFUSED_KEPT_MS)))
             case ActionReport() | TimerDue() | Resumed():
                 return Step(None, (Ignore("unknown_call"),))
 

@@ -14,6 +14,7 @@ from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TASK, TRANSFER, Turn
 from schemas.actions import CreateTask, ReservationAnswer, TaskEnd, UpdateReservation, UpdateTask
 from schemas.events import TaskRouterEvent
+from schemas.prompts import Prompt
 from schemas.state import LegState, Role, Task
 from schemas.targets import ENQUEUE, TARGET, TargetKind, parse_target
 from schemas.task_attributes import TaskAttributes
@@ -80,10 +81,14 @@ def change(turn: Turn, task: str, **changes: Any) -> Task:  # noqa: ANN401 - fie
     return changed
 
 
-def search(turn: Turn, role: Role, queue: str) -> str:
-    """Ask TaskRouter for a worker of a queue; gives the task's id."""
+def search(
+    turn: Turn, role: Role, queue: str, *, whisper: Prompt | None = None, from_: str | None = None,
+    ring_timeout_s: int | None = None,
+) -> str:  # fmt: skip
+    """Ask TaskRouter for a worker of a queue, who will be dialled so; gives the task's id."""
     number = turn.call.counts.get("task", 0) + 1
-    task = Task(f"task-{number}", queue, role, TaskState.CREATING)
+    task = Task(f"task-{number}", queue, role, TaskState.CREATING, whisper=whisper, from_=from_,
+                ring_timeout_s=ring_timeout_s or 0)  # fmt: skip
     turn.set(counts={**turn.call.counts, "task": number}, tasks=(*turn.call.tasks, task))
     call, customer = turn.call, turn.customer
     turn.request(
@@ -150,7 +155,8 @@ def dial_worker(turn: Turn, task: str) -> None:
     if address is None:
         turn.stimulate(TASK, "worker_failed", task)
         return
-    leg = dial(turn, item.role, address, early_media=item.role is Role.TARGET)
+    leg = dial(turn, item.role, address, whisper=item.whisper, from_=item.from_,
+               ring_timeout_s=item.ring_timeout_s or None, early_media=item.role is Role.TARGET)  # fmt: skip
     change(turn, task, leg=leg)
     transfer = turn.call.transfer
     if transfer is not None and transfer.task == task:

@@ -129,7 +129,8 @@ def dial_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     target = transfer.targets[transfer.next]
     queue = tasks.queue_of(target)
     if queue is not None:
-        change(turn, leg=None, task=tasks.search(turn, Role.TARGET, queue), next=transfer.next + 1)
+        task = tasks.search(turn, Role.TARGET, queue, ring_timeout_s=transfer.ring_timeout_s)
+        change(turn, leg=None, task=task, next=transfer.next + 1)
     else:
         leg = dial(turn, Role.TARGET, target, ring_timeout_s=transfer.ring_timeout_s, early_media=True)
         change(turn, leg=leg, task=None, next=transfer.next + 1)

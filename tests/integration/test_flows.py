@@ -122,6 +122,23 @@ async def test_an_agent_who_hangs_up_is_called_back(strict: Stack) -> None:
     assert len(await strict.rest("POST", "/Participants", Label="agent-2")) == 1
 
 
+@on_both_logs
+async def test_a_lost_conference_is_survived(stack: Stack) -> None:
+    """The caller is let into a fresh room, the agent who was hung up with the old one is called again, they talk."""
+    call = await connected(stack)
+    await stack.loses_the_room(call.call_id)
+
+    rescued = await call.tells("call.rescued")
+    await call.tells("call.recovered")
+
+    view = await call.reaches("in_conference")
+    assert rescued["room"] == view["room"]["name"] == f"room2-{call.call_id}"
+    assert {leg["leg"]: leg["state"] for leg in view["legs"]} == {
+        "customer-1": "joined", "agent-1": "left", "agent-2": "joined",
+    }  # fmt: skip
+    assert await call.command("call.end") == APPLIED
+
+
 async def test_nobody_comes_and_the_caller_leaves_a_message(strict: Stack) -> None:
     """After the wait the caller is outside the room with the voicemail."""
     call = await strict.caller_dials()

@@ -13,7 +13,7 @@ from engine.core.effects import Effect, Emit, Ignore, Reply, RequestAction
 from engine.core.step import Switchboard
 from schemas.actions import CreateParticipant, LookUp, UpdateParticipant
 from schemas.commands import type_of
-from schemas.ids import report_record_id, timer_record_id
+from schemas.ids import report_record_id, room_of, timer_record_id
 from schemas.policy import Policies, Policy
 from schemas.records import ActionOutcome, ActionReport, Command, Inbox, Observation, TimerDue, Webhook
 from schemas.results import Result
@@ -46,6 +46,7 @@ class Story:
         self.effects: list[Effect] = []
         self.latest: tuple[Effect, ...] = ()
         self.records: list[Inbox] = []
+        self.room_sid, self.room_name = ROOM_SID, f"room-{call_id}"
         self._sequence = 0
         self._commands = 0
         self._sids = {"customer-1": CALL_SID}
@@ -91,9 +92,14 @@ class Story:
         self._sequence += 1
         about = {"CallSid": self.sid_of(leg), "ParticipantLabel": leg} if leg else {}
         return self.webhook(
-            Source.CONFERENCE, ConferenceSid=ROOM_SID, FriendlyName=f"room-{self.call_id}", StatusCallbackEvent=event,
-            SequenceNumber=str(self._sequence), **{**about, **form},
+            Source.CONFERENCE, ConferenceSid=self.room_sid, FriendlyName=self.room_name,
+            StatusCallbackEvent=event, SequenceNumber=str(self._sequence), **{**about, **form},
         )  # fmt: skip
+
+    def in_room(self, number: int) -> Self:
+        """What the conference says from now on is said by the `number`-th one of the call, from 1."""
+        self.room_sid, self.room_name = f"CF{number:032x}", room_of(self.call_id, number)
+        return self
 
     def joins(self, leg: str) -> Self:
         """The leg joins the room; with the second one the conference starts."""
@@ -161,7 +167,7 @@ class Story:
         action = self.pending(kind)
         known: dict[str, Any] = {}
         if outcome is ActionOutcome.DONE and isinstance(action, CreateParticipant):
-            known = {"call_sid": self.sid_of(action.leg or ""), "conference_sid": ROOM_SID}
+            known = {"call_sid": self.sid_of(action.leg or ""), "conference_sid": self.room_sid}
         return self.give(
             ActionReport(
                 report_record_id(action.id, outcome.value), self.call_id, self.at, action.id,  # type: ignore[attr-defined]

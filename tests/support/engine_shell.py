@@ -15,6 +15,7 @@ from cordboard.log.faults import Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry, Record
 from cordboard.stop_rule import StopRule
+from engine.applier import Stepper
 from engine.core.effects import (
     CancelTimer,
     Effect,
@@ -64,7 +65,7 @@ class ManualClock:
         return self.monotonic_s
 
 
-def counting_step(call: Call | None, record: Inbox) -> Step:
+def counting_step(call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:  # noqa: ARG001
     """Count what was applied in `call.routed` and make the effect that the record asks for."""
     if isinstance(record, Command) and record.name == "boom":
         raise ValueError("boom")
@@ -179,7 +180,7 @@ class Rig:
     """One partition over a memory log: put records in, take the partition, feed it, lose it."""
 
     def __init__(
-        self, partition: int = 1, *, step: Callable[[Call | None, Inbox], Step] = counting_step,
+        self, partition: int = 1, *, step: Stepper = counting_step,
         limits: EngineLimits | None = None,
     ) -> None:  # fmt: skip
         self.clock = ManualClock()

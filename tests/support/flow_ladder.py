@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emulator.journal import Exchange, RestRequest
-from flow_play import Played, Sent
+from flow_play import Act, Played, Sent
 from flow_stage import Record, Told, instant
 from stack import Json
 
@@ -37,7 +37,7 @@ def ladder(played: Played) -> list[str]:
         at_s, said = _of_record(played, record, matched)
         lines.append((at_s, 1, [*said, *_events(told.get(record.id, []))]))
     rest = [(entry.at, 0, _request(played, entry)) for entry in played.rest]
-    acts = [(act.at_s, 0, [f"{_alias(act.who)}->>T: {act.does}"]) for act in played.acts]
+    acts = [(act.at_s, 0, [_act(act)]) for act in played.acts]
     loose = [(one.at_s, 0, _fetch(played, one.exchange)) for i, one in enumerate(played.told) if i not in matched]
     ordered = sorted([*lines, *rest, *acts, *loose], key=lambda line: line[:2])
     note = [f"Note over T,C: {played.begins_with}"] if played.begins_with else []
@@ -50,6 +50,10 @@ def typed(sent: Sent) -> str:
     call = [] if sent.name == "call.dial" else ["--call", "$CALL"]
     quoted = [f"'{word}'" if re.search(r"[\s{}?&]", word) else word for word in sent.words]
     return " ".join(["cordboard", "send", sent.name, *call, *quoted, *sent.wait])
+
+
+def _act(act: Act) -> str:
+    return f"{_alias(act.who)}->>T: {act.does}" if act.who else f"Note over T,C: {act.does}"
 
 
 def _participants(body: Iterable[str]) -> Iterator[str]:
@@ -153,6 +157,8 @@ def _dull(name: str, value: str, *, creates: bool) -> bool:
 def _named(played: Played, part: str) -> str:
     if part.startswith(("CF", "room-")):
         return "the room"
+    if re.match(r"room\d-", part):
+        return "the next room"
     return played.legs.get(part, re.sub(r"^(CA|RE|WT|WR|WW)\w{32}$", r"\1…", part))
 
 

@@ -102,6 +102,75 @@ ORPHAN = Page(
 )
 
 
+async def _rescued_both(play: Play) -> None:
+    await play.dials_in()
+    await play.sends("call.connect", "--to", OTHER, "--whisper", '{"say": "A caller from Branford"}')
+    await play.answers("agent-1")
+    await play.waits_for("call.connected")
+    play.begins("customer-1 and agent-1 are in conference")
+    await play.room_is_lost()
+
+
+async def _rescued_alone(play: Play) -> None:
+    await play.talks()
+    await play.room_is_lost()
+    await play.waits_for("leg.ringing", times=2)
+    await play.answers("agent-2")
+
+
+async def _rescued_waiting(play: Play) -> None:
+    await play.dials_in()
+    play.begins("customer-1 waits in the room")
+    await play.room_is_lost()
+
+
+_RESCUES = f"{CORE}/test_rescues.py::"
+RESCUE = Page(
+    "rescue",
+    "The conference is lost",
+    """
+    Twilio ends a conference although nobody in it wanted it to: somebody has ended it by the API, an agent has taken it
+    along, or it is simply gone. Whose own call goes on, stays on the line for ten seconds, and is redirected into a
+    fresh conference of the same call, `room2-…`. Nobody is dialled for that. Legs that were made by the Participants
+    API are hung up with their conference; an agent among them is called back as the policy's `orphan` says, without the
+    grace. A transfer that was under way has failed (`hub_ended`), supervisors have gone. A call has three rescues.
+    """,
+    (
+        Flow("Both calls are up", "The agent came by way of our TwiML, as one does after a whisper.", _rescued_both),
+        Flow("The agent was hung up with the room", "The customer hears music, the agent is called.", _rescued_alone),
+        Flow("A caller was waiting", "They go on waiting, and the limit runs on.", _rescued_waiting),
+    ),
+    (
+        Ending("both go on", "`participant-join` of both", "no command; `call.recovered`", "Both calls are up"),
+        Ending(
+            "the agent is called back",
+            "the redirect is refused",
+            "no command; `call.rescued`, then as an orphan",
+            "The agent was hung up with the room",
+        ),
+        Ending("the wait goes on", "`participant-join` of the customer", "`call.rescued`", "A caller was waiting"),
+        Ending(
+            "the customer is gone too",
+            "the redirect is refused",
+            "no command; `call.ended` (`hub_ended`)",
+            f"{_RESCUES}test_a_customer_who_is_gone_too_ends_the_call",
+        ),
+        Ending(
+            "lost a fourth time",
+            "`conference-end`",
+            "no command; `call.ended` (`hub_ended`)",
+            f"{CORE}/test_rescues_bounds.py::test_a_call_has_three_rescues",
+        ),
+        Ending(
+            "every callback was lost",
+            "the next look finds the room gone and the caller there",
+            "no command; `call.rescued`",
+            f"{CORE}/test_rescues_bounds.py::test_a_look_finds_the_room_gone_and_the_caller_there",
+        ),
+    ),
+)
+
+
 async def _message(play: Play) -> None:
     await play.dials_in()
     await play.waits_for("leg.left")
@@ -140,4 +209,4 @@ VOICEMAIL = Page(
     ),
 )
 
-PARTY_PAGES = (PARTICIPANTS, ORPHAN, VOICEMAIL)
+PARTY_PAGES = (PARTICIPANTS, ORPHAN, RESCUE, VOICEMAIL)

@@ -23,7 +23,7 @@ SETUP = "CORDBOARD_OPS_BIND"
 
 
 class Act(msgspec.Struct, frozen=True):
-    """What somebody in the call did (epoch seconds)."""
+    """What somebody in the call did, or what nobody did (`who` empty); epoch seconds."""
 
     at_s: float
     who: str
@@ -142,6 +142,12 @@ class Play:
 
     async def _control(self, leg: str, what: str) -> None:
         await self.stage.twilio("POST", f"/calls/{await self.call.sid_of(leg)}/{what}")
+        await self.stage.settled()
+
+    async def room_is_lost(self) -> None:
+        """The conference ends, and nobody in the call wanted it to."""
+        self._acts("", "the conference ends, and nobody in it wanted it to")
+        await self.stage.loses_the_room(self.call.call_id)
         await self.stage.settled()
 
     async def person(self, target: str, **behaviour: Any) -> None:  # noqa: ANN401 - the emulator's own words

@@ -196,7 +196,7 @@ class Stage(Stack):
             if self.call_id is None:
                 return not self.held_back
             records = self.inbox()
-            known = len({record.id for record in records})
+            known = len(records)  # each one makes a version, a repeated one too
             if self._asked() - {record.body.get("action") for record in records}:
                 return False
             status, view = await self.request("GET", f"{self.reads}/v1/calls/{self.call_id}")

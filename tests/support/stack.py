@@ -224,6 +224,20 @@ class Stack:
         """Somebody puts the phone down."""
         await self.twilio("POST", f"/calls/{call_sid}/hangup")
 
+    async def hangs_up_if_there(self, call_sid: str) -> None:
+        """The same of somebody whose call may be over by now."""
+        await self.request("POST", f"{self.emulator}/_emulator/calls/{call_sid}/hangup")
+
+    async def answers_if_it_rings(self, call_sid: str) -> None:
+        """Somebody picks up whose phone may have stopped ringing."""
+        await self.request("POST", f"{self.emulator}/_emulator/calls/{call_sid}/answer")
+
+    async def loses_the_room(self, call_id: str) -> None:
+        """The conference of a call ends although nobody in it wants it to."""
+        rooms = (await self.twilio("GET", "/conferences"))["conferences"]
+        [sid] = [room["conference_sid"] for room in rooms if call_id in room["name"] and room["status"] != "completed"]
+        await self.twilio("POST", f"/conferences/{sid}/end")
+
     async def rest(self, method: str, path: str, **form: str) -> list[Json]:
         """The REST requests of a kind that the local Twilio has taken."""
         ledger = (await self.twilio("GET", "/rest"))["rest"]
@@ -306,12 +320,13 @@ class Call:
         """Send a command; gives its id."""
         self._commands += 1
         command_id = f"command-{self._commands}"
-        event = self._event(name, command_id, data)
+        event = self.event(name, command_id, data)
         status, answer = await self.stack.request("POST", f"{self.stack.commands}/v1/commands", event)
         assert status == 202, answer
         return command_id
 
-    def _event(self, name: str, command_id: str, data: Json) -> Json:
+    def event(self, name: str, command_id: str, data: Json) -> Json:
+        """A command as a CloudEvent."""
         return {
             "specversion": "1.0", "id": command_id, "source": "/test", "type": type_of(name), "subject": self.call_id,
             "data": data,

@@ -4,7 +4,7 @@ Calls whose beginning the inbox no longer holds start from the oldest state that
 left out, and said so. A call begins under the policy that it had, unless today's settings are asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ from engine.limits import EngineLimits
 from engine.parking import Parking
 from schemas.codec import decode_inbox
 from schemas.policy import Policies
-from schemas.records import Inbox
+from schemas.records import Command, Inbox
 from schemas.state import Call
 from schemas.topics import Topic
 
@@ -115,8 +115,8 @@ class Rerun:
         states = self._recorded.states.get(call_id, ())
         return next((_decode(state.encoded) for state in states if state.encoded is not None), None)
 
-    def _step(self, call: Call | None, record: Inbox) -> Step:
-        return Switchboard(self._config(record.call_id)).step(call, record)
+    def _step(self, call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:
+        return Switchboard(self._config(record.call_id)).step(call, record, refused)
 
     def _config(self, call_id: str) -> CoreConfig:
         known = self._begun.get(call_id)

@@ -34,6 +34,7 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "joined", "source": [*NOT_IN, LEFT, LOST], "dest": JOINED, "after": ["enter"]},
     {"trigger": "joined", "source": LEAVING, "dest": LEAVING, "after": ["enter_late", "remove"]},
     {"trigger": "joined", "source": FAILED, "dest": FAILED, "after": ["remove"]},
+    {"trigger": "ended", "source": ANSWERED, "dest": LEFT, "conditions": ["was_in"], "after": ["close"]},
     {"trigger": "ended", "source": NOT_IN, "dest": FAILED, "after": ["close"]},
     {"trigger": "ended", "source": JOINED, "dest": LEFT, "after": ["close"]},
     {"trigger": "ended", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"], "after": ["close"]},
@@ -60,6 +61,7 @@ LEG_ROWS: tuple[Row, ...] = (
     {"trigger": "gone", "source": LEAVING, "dest": FAILED, "unless": ["was_in"], "after": ["blame_gone", "close"]},
     {"trigger": "gone", "source": PLANNED, "dest": FAILED, "conditions": ["doubted"],
      "after": ["blame_create", "close"]},
+    {"trigger": "gone", "source": ANSWERED, "dest": LEFT, "conditions": ["was_in"], "after": ["blame_gone", "close"]},
     {"trigger": "gone", "source": CALLED, "dest": LOST, "after": ["close"]},
     # The leg's own timer: how long it may stay in a state.
     {"trigger": "overdue", "source": PLANNED, "dest": PLANNED, "unless": ["doubted"],
@@ -75,6 +77,9 @@ LEG_ROWS: tuple[Row, ...] = (
      "after": ["blame_never_joined", "ours", "hang_up", "await_leave"]},
     {"trigger": "overdue", "source": LEAVING, "dest": LOST, "conditions": ["given_up"], "after": ["close"]},
     {"trigger": "overdue", "source": LEAVING, "dest": LEAVING, "after": ["doubt", "look_up", "hang_up", "await_leave"]},
+    # The conference was lost, and the leg goes on in the next one.
+    {"trigger": "rescued", "source": [RINGING, ANSWERED, JOINED], "dest": ANSWERED,
+     "after": ["leave_behind", "rejoin"]},
     # The conference has ended for all.
     {"trigger": "hub_ended", "source": JOINED, "dest": LEFT, "after": ["blame_hub", "close"]},
     {"trigger": "hub_ended", "source": LEAVING, "dest": LEFT, "conditions": ["was_in"],

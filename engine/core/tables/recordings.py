@@ -25,6 +25,8 @@ RECORDING_ROWS: tuple[Row, ...] = (
     {"trigger": "created", "source": STARTING, "dest": STARTING, "after": ["await_callback"]},
     {"trigger": "doubtful", "source": STARTING, "dest": STARTING, "after": ["await_callback"]},
     {"trigger": "refused", "source": STARTING, "dest": FAILED, "after": ["tell_failed"]},
+    {"trigger": "overdue", "source": STARTING, "dest": ON, "conditions": ["sid_known", "leg_is_over"],
+     "after": ["tell_started", "await_file"]},
     {"trigger": "overdue", "source": STARTING, "dest": ON, "conditions": ["sid_known"], "after": ["tell_started"]},
     {"trigger": "overdue", "source": STARTING, "dest": FAILED, "after": ["blame_unknown", "tell_failed"]},
     {"trigger": "in_progress", "source": [STARTING, FAILED], "dest": ON, "after": ["tell_started"]},
@@ -45,7 +47,13 @@ RECORDING_ROWS: tuple[Row, ...] = (
     {"trigger": "refused", "source": STOPPING, "dest": ON, "after": ["keep_on"]},
     # The end: asked for, or come by itself with the leg.
     {"trigger": "stop", "source": RUNNING, "dest": STOPPING, "after": ["request_stop"]},
-    {"trigger": "stopped", "source": [*RUNNING, STOPPING], "dest": STOPPING, "after": ["note_stopped"]},
+    {"trigger": "stopped", "source": [*RUNNING, STOPPING], "dest": STOPPING, "after": ["note_stopped", "await_file"]},
+    # Its last callback may have been lost: then the file is looked for, some time after the end, and not for ever.
+    {"trigger": "leg_over", "source": [*RUNNING, STOPPING], "dest": "=", "after": ["await_file"]},
+    {"trigger": "leg_over", "source": STARTING, "dest": STARTING},
+    {"trigger": "overdue", "source": [*RUNNING, STOPPING], "dest": FAILED, "conditions": ["looked_enough"],
+     "after": ["blame_no_file", "tell_failed"]},
+    {"trigger": "overdue", "source": [*RUNNING, STOPPING], "dest": "=", "after": ["look_for_file", "await_file"]},
     {"trigger": "completed", "source": ACTIVE, "dest": DONE, "after": ["tell_completed"]},
     {"trigger": "absent", "source": ACTIVE, "dest": ABSENT, "after": ["tell_absent"]},
     {"trigger": "failed", "source": ACTIVE, "dest": FAILED, "after": ["blame_twilio", "tell_failed"]},

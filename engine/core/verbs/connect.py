@@ -43,7 +43,8 @@ def _bring(
         answers.rejected(turn, command, "taskrouter_not_configured")
         return
     if queue is not None:
-        answers.open_command(turn, command, task=tasks.search(turn, role, queue))
+        task = tasks.search(turn, role, queue, whisper=whisper, from_=from_, ring_timeout_s=ring_timeout_s)
+        answers.open_command(turn, command, task=task)
         return
     if not fits((to,), turn.call.call_id, turn.call.context):
         answers.rejected(turn, command, "context_too_large", f"at most {MOST_CHARACTERS} characters once URL-encoded")

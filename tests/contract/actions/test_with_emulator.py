@@ -20,6 +20,7 @@ from schemas.actions import (
     OnDoubt,
     RecordingStatus,
     RedirectCall,
+    RejoinRoom,
     RemoveParticipant,
     StartRecording,
     UpdateRecording,
@@ -220,6 +221,28 @@ async def test_a_customer_is_redirected_to_a_message_box(desk: Desk) -> None:
         while not desk.site.got("/v1/voice/voicemail"):
             await asyncio.sleep(0.01)
     await desk.until_joined()
+
+
+async def test_a_leg_is_let_into_another_room(desk: Desk) -> None:
+    """Its own call is redirected to our TwiML, which names the room; a redirect in doubt is not made twice."""
+    leg = await desk.dial("customer-1")
+    await desk.until_joined("customer-1")
+    fields = desk.fields(leg="customer-1", call_sid=leg.call_sid, room="room2-call-1")
+    assert (await desk.do(msgspec.convert(fields, RejoinRoom))).outcome is ActionOutcome.DONE
+    async with asyncio.timeout(8):
+        while not desk.site.got("/v1/voice/conference-join"):
+            await asyncio.sleep(0.01)
+    await desk.until_joined()
+
+
+async def test_a_call_that_is_over_cannot_be_let_into_a_room(desk: Desk) -> None:
+    """That is how the engine learns that the leg has left."""
+    leg = await desk.dial("customer-1")
+    await desk.until_joined("customer-1")
+    await desk.do(msgspec.convert(desk.fields(leg="customer-1", call_sid=leg.call_sid), HangUp))
+    fields = desk.fields(leg="customer-1", call_sid=leg.call_sid, room="room2-call-1")
+    report = await desk.do(msgspec.convert(fields, RejoinRoom))
+    assert (report.outcome, report.reason, report.code) == (ActionOutcome.FAILED, "wrong_state", 21220)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,9 +37,9 @@ PARTITIONS = 8
 class Changed(Switchboard):
     """A core with a change of behaviour that nobody wanted."""
 
-    def step(self, call: Call | None, record: Inbox) -> Step:
+    def step(self, call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:
         """Say nothing of holds, and ask Twilio for none."""
-        step = super().step(call, record)
+        step = super().step(call, record, refused)
         kept = tuple(effect for effect in step.effects if not _is_hold(effect))
         return msgspec.structs.replace(step, effects=kept)
 
@@ -53,11 +53,11 @@ def _is_hold(effect: object) -> bool:
 class Poisoned(Switchboard):
     """A core that falls over resuming."""
 
-    def step(self, call: Call | None, record: Inbox) -> Step:
+    def step(self, call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:
         """Fall over it."""
         if isinstance(record, Command) and record.name == "call.resume":
             raise ZeroDivisionError("planted")
-        return super().step(call, record)
+        return super().step(call, record, refused)
 
 
 def run(*arguments: str | Path, **env: str) -> Result:

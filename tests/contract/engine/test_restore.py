@@ -135,7 +135,7 @@ async def test_a_successor_that_restored_and_published_says_so() -> None:
     await rig.close()
 
 
-async def test_covered_records_are_passed_over() -> None:
+async def test_kafka_delivers_again() -> None:
     """A record that is given again after it was covered changes nothing and leaves no state record."""
     rig = Rig()
     await rig.put(command("begin", CALLS[0], 1), command("act", CALLS[0], 2))

@@ -229,11 +229,33 @@ async def test_message_is_recorded_and_told(twilio: Twilio, log: MemoryLog, inbo
     assert (webhook(inboxes).source, webhook(inboxes).leg) == (Source.VOICEMAIL, "customer-1")
 
 
-async def test_leg_out_of_the_room_is_hung_up(twilio: Twilio, inboxes: Inboxes) -> None:
-    """A leg whose conference has ended is hung up; nothing is recorded, the conference tells of it."""
-    answer = await twilio.post("/v1/voice/dial-action?call=c1&leg=customer-1", VOICE)
-    assert "<Hangup />" in answer.text
+async def test_a_leg_out_of_the_room_waits_for_word(twilio: Twilio, inboxes: Inboxes) -> None:
+    """It stays on the line for a while and hangs up; nothing is recorded, the conference tells of it."""
+    answer = await twilio.post("/v1/voice/dial-action?call=c1&leg=customer-1", {**VOICE, "CallStatus": "in-progress"})
+    assert '<Pause length="10" /><Hangup />' in answer.text
     assert not inboxes.records
+
+
+async def test_a_leg_whose_call_is_over_does_not_wait(twilio: Twilio) -> None:
+    """The party has hung up: there is nothing to wait for."""
+    answer = await twilio.post("/v1/voice/dial-action?call=c1&leg=customer-1", {**VOICE, "CallStatus": "completed"})
+    assert "<Pause" not in answer.text
+    assert "<Hangup />" in answer.text
+
+
+async def test_a_leg_is_let_into_the_room_that_its_url_names(twilio: Twilio, inboxes: Inboxes) -> None:
+    """After a rescue that is the next room of the call, under the leg's own label."""
+    answer = await twilio.post("/v1/voice/conference-join?call=c1&leg=customer-1&room=room2-c1", VOICE)
+    assert ">room2-c1</Conference>" in answer.text
+    assert 'participantLabel="customer-1"' in answer.text
+    assert webhook(inboxes).source is Source.JOINING
+
+
+async def test_a_room_of_another_call_is_refused(twilio: Twilio, inboxes: Inboxes) -> None:
+    """A URL of ours never says that: it is set aside, and the leg hangs up."""
+    answer = await twilio.post("/v1/voice/conference-join?call=c1&leg=customer-1&room=room2-c2", VOICE)
+    assert "<Hangup />" in answer.text
+    assert len(inboxes.dead) == 1
 
 
 PAYLOADS = [

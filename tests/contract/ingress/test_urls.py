@@ -18,7 +18,7 @@ from schemas.routes import RETRY_FRAGMENT, Route
 from signing_twilio import ACCOUNT, CALL, PUBLIC_URL, STATUS, TOKEN, VOICE, Twilio
 
 _OURS = re.compile(re.escape(PUBLIC_URL) + r"[^\s\"<]*")
-_GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https://a.example/x.mp3"}
+_GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https://a.example/x.mp3", "room": "room2-c1"}
 
 
 @pytest.mark.parametrize("route", sorted(TWIML_ROUTES))

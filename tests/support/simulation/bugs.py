@@ -31,7 +31,7 @@ from ingress import handling
 from ingress.recorder import NotDurableError, Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
-from simulation import bugs_spool
+from simulation import bugs_rooms, bugs_spool
 from simulation.plan import Effect, Fault, Where
 
 Patch = tuple[object, str, object]
@@ -333,6 +333,8 @@ BUGS: tuple[Bug, ...] = (
     Bug("commits_before_routing", ("i10_",), _commits_before_routing),
     Bug("stale_owner_not_fenced", ("i02_", "i03_"), _stale_owner_not_fenced),
     Bug("failed_append_taken_for_good", ("i02_", "i11_", "i10_"), _failed_append_taken_for_good),
+    Bug("nobody_is_rescued", ("i20_",), bugs_rooms.nobody_is_rescued, bugs_rooms.LOST),
+    Bug("refused_again_is_carried_out", ("i10_",), bugs_rooms.refused_again_is_carried_out),
     Bug("numbers_in_logs", ("i12_",), _numbers_in_logs),
     Bug("spool_answers_before_fsync", ("i01_",), bugs_spool.answers_before_fsync, bugs_spool.DIES_WRITING),
     Bug("spool_forgotten_at_restart", ("i01_", "i10_"), bugs_spool.forgotten_at_restart, bugs_spool.CUT_AND_KILLED),

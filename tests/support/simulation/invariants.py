@@ -13,11 +13,13 @@ import msgspec
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
+from engine.limits import EngineLimits
+from engine.refusals import Refusals
 from ingress.webhooks import SOURCES
 from schemas.codec import encode
 from schemas.ids import timer_record_id
 from schemas.policy import Policies, Policy
-from schemas.records import ActionReport, TimerDue, Webhook
+from schemas.records import ActionReport, Command, TimerDue, Webhook
 from schemas.routes import Route
 from schemas.state import Call, CallState
 from schemas.topics import CLAIM_KEY, Topic
@@ -26,14 +28,13 @@ from simulation.network import Callback
 from simulation.nodes import NUMBER
 from simulation.phones import ACCOUNT
 from simulation.plan import Begins
+from simulation.refused import remember
 from simulation.world import CUSTOMER
 
 Wrong = Iterator[str]
 Invariant = Callable[[Ledgers], Wrong]
 
 _LATE_MS = 1_000
-_UNKNOWN = ("rejected", "unknown_call")
-"""A call that is not there keeps no answers: a second copy of a command may find it (docs/simulation.md)."""
 _BROKEN = frozenset(
     {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
      "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
@@ -208,7 +209,7 @@ def _answered(ledgers: Ledgers) -> Wrong:
         answers = {(a["outcome"], a.get("reason")) for a in ledgers.results.get(command_id, ())}
         if not answers:
             yield f"command {command_id} was never answered"
-        elif len(answers - {_UNKNOWN}) > 1:
+        elif len(answers) > 1:
             yield f"command {command_id} has different answers: {sorted(answers, key=str)}"
 
 
@@ -224,8 +225,16 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
     board = Switchboard(CoreConfig(policies, account_sid=ACCOUNT, number=NUMBER, queues=True))
     for partition in ledgers.partitions:
         rebuilt: dict[str, Call] = {}
+        refusals = Refusals(EngineLimits().parked_records)
         for record in ledgers.inbox[partition]:
-            after = board.step(rebuilt.get(record.call_id), record).call
+            before = rebuilt.get(record.call_id)
+            refused = refusals.of(record.call_id) if before is None else ()
+            step = board.step(before, record, refused)
+            after = step.call
+            if isinstance(record, Command):
+                remember(refusals, record, step)
+            for command in refused if after is not None else ():
+                refusals.drop(command)
             if after is not None:
                 rebuilt[record.call_id] = after
             else:

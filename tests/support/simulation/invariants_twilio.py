@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 
+from engine.core.rescues import MOST_ROOMS
 from schemas.actions import CREATING, Action, CreateTask, OnDoubt, UpdateParticipant, UpdateReservation, UpdateTask
 from schemas.records import ActionReport
-from schemas.state import CallState
+from schemas.state import CallState, Direction
 from simulation.centre import OVER
 from simulation.invariants import Invariant, Wrong
 from simulation.ledgers import Ledgers
@@ -13,6 +14,7 @@ from simulation.plan import Effect, Where
 _TOLERANCE_MS = 100
 _MOST_CREATIONS = 2
 _LOOKS_TAKE_S = 9.5
+_LEFT = frozenset({"customer_left", "abandoned", "hub_ended"})
 
 
 def i05_created_once(ledgers: Ledgers) -> Wrong:
@@ -120,7 +122,19 @@ def _open_tasks(ledgers: Ledgers) -> Wrong:
             yield f"task {task.attributes.get('task', 'of the queue')} of {call[-8:]} is left {task.status}"
 
 
+def i20_nobody_is_lost_with_a_room(ledgers: Ledgers) -> Wrong:
+    """A caller whose call goes on when the conference is lost comes into another, unless something else goes wrong."""
+    if any(fault.where is not Where.ROOM for fault in ledgers.world.script.struck):
+        return
+    for line, rooms in ledgers.world.phones.thrown_out:
+        call = ledgers.calls.get(line.sid)
+        if call is None or call.direction is not Direction.INBOUND or line.hung_up or line.rooms > rooms:
+            continue
+        if call.reason in _LEFT and call.room.generation < MOST_ROOMS:
+            yield f"{line.sid[-8:]} has lost its room and is said to have left ({call.reason})"
+
+
 TWILIO_INVARIANTS: tuple[Invariant, ...] = (
     i05_created_once, i06_nothing_after_its_deadline, i07_in_order, i14_setters_once, i15_agreement,
-    i16_never_at_twilio, i17_all_end,
+    i16_never_at_twilio, i17_all_end, i20_nobody_is_lost_with_a_room,
 )  # fmt: skip

@@ -14,6 +14,7 @@ ACCOUNT = "AC" + "5" * 32
 OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 INBOUND, OUTBOUND = "inbound", "outbound-api"
 _RING_GRACE_S = 5.0
+_OUT_OF_ROOM_S = 10.0
 
 Later = Callable[[float, Callable[[], None]], None]
 Tell = Callable[[str, dict[str, str]], None]
@@ -39,6 +40,10 @@ class Line:
         self.told = 0
         self.turn = 0
         """Grows with every document that the call begins to run."""
+        self.hung_up = False
+        """Whether the person at the other end has ended it."""
+        self.rooms = 0
+        """How many rooms it has come into."""
 
     @property
     def is_over(self) -> bool:
@@ -115,6 +120,8 @@ class Phones:
         self.rooms: dict[str, Room] = {}
         self.recordings: dict[str, Recording] = {}
         self.done: list[Done] = []
+        self.thrown_out: list[tuple[Line, int]] = []
+        """Whose call went on when their room was lost, and how many rooms they had been in."""
         self.wrongs: list[tuple[str, str]] = []
         """What must never happen at Twilio, seen as it happened: call and words."""
         self.fetch: Callable[[Line, str], None] = lambda _line, _url: None
@@ -184,6 +191,7 @@ class Phones:
     def hang_up(self, line: Line) -> None:
         """The person at the other end hangs up."""
         if not line.is_over:
+            line.hung_up = True
             waiting = line.direction == INBOUND and line.status == "ringing"
             self.finish(line, "no-answer" if waiting else "completed")
 
@@ -264,6 +272,7 @@ class Phones:
         if place.joined or place.line.place is not place or place.line.is_over:
             return
         place.joined = room.ever_joined = True
+        place.line.rooms += 1
         self.emit(room, "participant-join", place)
         if room.status == "init" and len(room.inside()) > 1:
             room.status = "in-progress"
@@ -292,18 +301,30 @@ class Phones:
             del room.places[place.line.sid]
             place.line.place = None
             why = "conference_ended_via_api" if ender is None else "moderator_ended_conference"
-            status = "completed" if place.joined else "canceled"
+            status = self.after_room_status(place)
             self.emit(room, "participant-leave", place, {"ReasonParticipantLeft": why, "ParticipantCallStatus": status})
-            self.after_room(place, status)
+            self.after_room(place)
         extra = {"ReasonConferenceEnded": reason}
         if ender is not None:
             extra["CallSidEndingConference"] = ender.line.sid
         if room.ever_joined:
             self.emit(room, "conference-end", None, extra)
 
-    def after_room(self, place: Place, status: str = "completed") -> None:
-        """A leg of the API ends with its room; any other is hung up by our own `action` document."""
-        self.finish(place.line, status)
+    def after_room_status(self, place: Place) -> str:
+        """What a participant's call is when the room is over: a leg of the API ends with it, any other goes on."""
+        if not place.joined:
+            return "canceled"
+        return "completed" if place.line.via_api else "in-progress"
+
+    def after_room(self, place: Place) -> None:
+        """A call that goes on runs our `action` document: it waits a while, and hangs up."""
+        status, line = self.after_room_status(place), place.line
+        if status != "in-progress":
+            self.finish(line, status)
+            return
+        line.turn += 1
+        turn = line.turn
+        self._later(_OUT_OF_ROOM_S, lambda: self.finish(line, "completed") if line.turn == turn else None)
 
     def emit(self, room: Room, event: str, place: Place | None = None, extra: dict[str, str] | None = None) -> None:
         """Tell of a conference event."""

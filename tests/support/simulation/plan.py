@@ -11,7 +11,7 @@ import msgspec
 
 
 class Where(StrEnum):
-    """What a fault strikes: the nth operation on the log, on a spool's disk, REST request or callback; or a time."""
+    """What a fault strikes: the nth operation on the log, a spool's disk, REST request or callback; or a time."""
 
     LOG = "log"
     DISK = "disk"
@@ -19,6 +19,7 @@ class Where(StrEnum):
     CALLBACK = "callback"
     NODE = "node"
     AWAY = "away"
+    ROOM = "room"
 
 
 class Effect(StrEnum):
@@ -63,12 +64,17 @@ class Effect(StrEnum):
     """A node asks for a new assignment: its partitions move."""
     AWAY = "away"
     """The log takes nothing for `seconds`: in partition `node`, or anywhere if that is below 0."""
+    ENDS = "ends"
+    """The room of a call ends although nobody in it wants it to."""
     DRAIN = "drain"
     """A node is stopped orderly and comes back after `seconds`."""
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that goes wrong. `nth` counts from 1 among operations `on` a `topic`, REST requests or callbacks."""
+    """One thing that goes wrong. `nth` counts from 1 among operations `on` a `topic`, REST requests or callbacks.
+
+    `node` is the node, or the call whose room it is.
+    """
 
     where: Where
     effect: Effect

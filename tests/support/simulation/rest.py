@@ -167,7 +167,7 @@ class Rest:
             return 200, _place_body(place)
         if method == "DELETE":
             self._phones.note(action, "remove", place.line.sid)
-            self._phones.leave(place, "participant_updated_via_api", "completed")
+            self._phones.leave(place, "participant_updated_via_api", self._phones.after_room_status(place))
             self._phones.after_room(place)
             return 204, {}
         self._update(place, fields, action)

@@ -15,7 +15,7 @@ class Script:
         self._waiting: dict[tuple[str, ...], list[Fault]] = {}
         self._counts: Counter[tuple[str, ...]] = Counter()
         for fault in faults:
-            if fault.where not in {Where.NODE, Where.AWAY}:
+            if fault.where not in {Where.NODE, Where.AWAY, Where.ROOM}:
                 self._waiting.setdefault(_place(fault.where, fault.on, fault.topic), []).append(fault)
 
     def next(self, where: Where, on: str = "", topic: str = "") -> Fault | None:

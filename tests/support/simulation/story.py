@@ -36,5 +36,7 @@ def _told(fault: Fault) -> str:
         return f"at {fault.at_s:g} s the log is away{for_s}, partition {fault.node}"
     if fault.where is Where.NODE:
         return f"at {fault.at_s:g} s {fault.effect.value} node {fault.node}{for_s}"
+    if fault.where is Where.ROOM:
+        return f"at {fault.at_s:g} s the room of call {fault.node} ends"
     what = f"{fault.on} to {fault.topic}" if fault.where is Where.LOG else fault.where.value
     return f"{what} number {fault.nth}: {fault.effect.value}{for_s}"

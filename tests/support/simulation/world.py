@@ -249,6 +249,21 @@ class World:
             self.log.away[fault.node] -= 1
             self.trace("the log is back")
 
+    def _room_fault(self, fault: Fault) -> None:
+        if self.script.armed:
+            self.script.struck.append(fault)
+            call = self.plan.calls[fault.node % len(self.plan.calls)]
+            self.trace(f"call {call.number} loses its room")
+            self._lose_room(call_id_of(call))
+
+    def _lose_room(self, call_id: str) -> None:
+        phones = self.phones
+        room = next((r for r in phones.rooms.values() if r.status != "completed" and r.name.endswith(call_id)), None)
+        if room is not None:
+            inside = [place for place in room.inside() if phones.after_room_status(place) == "in-progress"]
+            phones.thrown_out += [(place.line, place.line.rooms) for place in inside]
+            phones.end_room(room, "conference-ended-via-api")
+
     # The run
 
     async def run(self) -> None:
@@ -263,6 +278,8 @@ class World:
                 self.later(fault.at_s, lambda fault=fault: self._node_fault(fault))  # type: ignore[misc]
             elif fault.where is Where.AWAY:
                 self.later(fault.at_s, lambda fault=fault: self._go_away(fault))  # type: ignore[misc]
+            elif fault.where is Where.ROOM:
+                self.later(fault.at_s, lambda fault=fault: self._room_fault(fault))  # type: ignore[misc]
         await asyncio.sleep(35.0)
 
     def _begin(self, call: CallPlan) -> None:

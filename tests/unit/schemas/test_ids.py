@@ -92,13 +92,16 @@ def test_a_refusal_does_not_repeat_endless_text() -> None:
     assert len(str(refused.value)) < 200
 
 
-@given(call_ids)
-def test_a_room_names_its_call(call_id: str) -> None:
-    """A call is found again by the friendly name of its conference."""
-    assert ids.call_of_room(ids.room_of(call_id)) == call_id
+@given(call_ids, st.integers(1, 9))
+def test_a_room_names_its_call(call_id: str, generation: int) -> None:
+    """A call is found again by the friendly name of its conference, the first and those that it was rescued into."""
+    assert ids.call_of_room(ids.room_of(call_id, generation)) == call_id
+    assert (ids.room_of(call_id, generation) == ids.room_of(call_id)) is (generation == 1)
 
 
-@pytest.mark.parametrize("name", ["", "room-", "Room-x", "lobby", "room-a b", "room-" + "a" * 65, "CA1"])
+@pytest.mark.parametrize(
+    "name", ["", "room-", "room1-x", "room22-x", "room2x", "Room-x", "lobby", "room-a b", "room-" + "a" * 65, "CA1"]
+)
 def test_a_foreign_room_names_no_call(name: str) -> None:
     """A conference that is not ours belongs to no call."""
     assert ids.call_of_room(name) is None

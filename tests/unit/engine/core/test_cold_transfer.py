@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from calling import AGENT, NUMBER, OTHER, ROOM_SID, Story, connected
-from schemas.actions import CreateParticipant, HangUp, RedirectCall, RemoveParticipant, UpdateParticipant
+from schemas.actions import CreateParticipant, HangUp, RedirectCall, RejoinRoom, RemoveParticipant, UpdateParticipant
 from schemas.records import ActionOutcome, CallSeen, ParticipantSeen
 from schemas.state import CallState, LegState, Role, TransferState
 
@@ -273,11 +273,12 @@ def test_flags_that_cannot_be_cleared_undo_the_transfer() -> None:
 
 
 def test_the_room_ends_under_a_transfer() -> None:
-    """An end that nobody of us caused fails the transfer with hub_ended."""
+    """An end that nobody of us caused fails the transfer with hub_ended, and the customer is rescued."""
     story = dialling().twilio_does(CreateParticipant).room_ends("conference-ended-via-api")
 
     assert story.outcome() == ("failed", "hub_ended")
-    assert story.now() is CallState.ENDED
+    assert story.now() is CallState.ORPHANED
+    assert story.pending(RejoinRoom).room == f"room2-{story.call_id}"
 
 
 def test_an_initiator_that_is_already_gone_counts_as_gone() -> None:

@@ -162,7 +162,7 @@ def test_the_walks_know_every_stimulus() -> None:
     pulled = {
         "joined", "gone", "mode", "settled", "refused", "overdue", "coach_left", "customer_held", "transferred",
         "takeover", "leave", "start", "created", "doubtful", "in_progress", "pause", "paused", "resume", "pause_over",
-        "resumed", "stop", "stopped", "completed", "absent", "failed", "expected", "not_begun",
+        "resumed", "stop", "stopped", "completed", "absent", "failed", "leg_over", "expected", "not_begun",
     }  # fmt: skip
 
     assert {trigger for _, trigger in (*SUPERVISION_TABLE, *RECORDING_TABLE)} == pulled

@@ -150,7 +150,7 @@ def test_the_walk_knows_every_leg_stimulus() -> None:
         "machine", "gone", "overdue", "hub_ended",
     }  # fmt: skip
 
-    assert {trigger for _, trigger in LEG_TABLE} - pulled == {"remove", "ending"}
+    assert {trigger for _, trigger in LEG_TABLE} - pulled == {"remove", "ending", "rescued"}
 
 
 def test_a_hang_up_is_pending_until_it_is_reported() -> None:

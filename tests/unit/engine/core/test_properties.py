@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from calling import AGENT, OTHER, Story, connected
 from engine.core.effects import Ignore, Reply, RequestAction
 from engine.core.turn import TALKING_ROLES
-from schemas.actions import CreateParticipant
+from schemas.actions import CreateParticipant, CreateTask
 from schemas.policy import Policy, SupervisionRights
 from schemas.records import ActionOutcome, ActionReport, Inbox, ParticipantSeen, Webhook
 from schemas.state import LIVE_LEG_STATES, CallState, LegState, Role
@@ -18,7 +18,8 @@ from schemas.webhooks import Source
 from supervising import LEAD, supervised, with_second_agent
 
 Happening = Callable[[Story], Any]
-LEGS = ("customer-1", "agent-1", "agent-2", "target-1", "target-2", "third-1", "supervisor-1", "supervisor-2")
+LEGS = ("customer-1", "agent-1", "agent-2", "target-1", "target-2", "third-1", "supervisor-1", "supervisor-2",
+        "ai-1")  # fmt: skip
 STATUSES = ("initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled")
 SWITCHES = (("hold", "Hold"), ("mute", "Muted"), ("modify", "EndConferenceOnExit"))
 COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -31,7 +32,16 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("call.transfer", {"mode": "cold", "targets": [OTHER, "phone:+15550100077"]}),
     ("call.transfer", {"mode": "cold", "targets": [OTHER], "release": "now", "on_failure": {"default": "recall"}}),
     ("call.transfer", {"mode": "cold", "targets": [OTHER], "release": "on_ring"}),
+    ("call.transfer", {"mode": "warm", "targets": [OTHER, "queue:support"]}),
+    ("call.transfer", {"mode": "consult", "targets": [OTHER], "consult_limit_s": 20}),
+    ("call.transfer", {"mode": "cold", "targets": ["queue:support"], "on_failure": {"default": "requeue"}}),
     ("transfer.cancel", {}),
+    ("transfer.complete", {}),
+    ("transfer.swap", {}),
+    ("transfer.merge", {}),
+    ("call.connect", {"to": "queue:support"}),
+    ("call.connect", {"to": AGENT, "whisper": {"say": "A caller"}}),
+    ("call.add", {"to": "app:AP" + "0" * 32}),
     ("call.announce", {"say": "Hello"}),
     ("call.supervise", {"mode": "monitor", "supervisor": LEAD}),
     ("call.supervise", {"mode": "coach", "supervisor": "client:second", "coach": "agent-1"}),
@@ -48,8 +58,10 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 KINDS = (
     "progress", "join", "leave", "switch", "command", "report", "look", "time", "room", "again", "recording",
-    "coaching",
+    "coaching", "task", "next room",
 )  # fmt: skip
+MODERATED = "participant-with-end-conference-on-exit-left"
+TASK_HAPPENINGS = ("assignment", "reservation.timeout", "reservation.rescinded", "task.canceled")
 RECORDING_SIDS = ("RE" + "0" * 31 + "1", "RE" + "0" * 31 + "2")
 RECORDING_STATUSES = ("in-progress", "completed", "absent", "failed", "paused")
 FOLLOWING = Policy(recording="from_start", supervision=SupervisionRights(follow=True))
@@ -66,7 +78,7 @@ def _about(leg: str, happening: Happening) -> Happening:
 
 
 @st.composite
-def happenings(draw: st.DrawFn) -> Happening:  # noqa: C901, PLR0911 - one kind a branch
+def happenings(draw: st.DrawFn) -> Happening:  # noqa: C901, PLR0911, PLR0912 - one kind a branch
     """One thing that can happen to a call."""
     leg = draw(st.sampled_from(LEGS))
     kind = draw(st.sampled_from(KINDS))
@@ -101,12 +113,35 @@ def happenings(draw: st.DrawFn) -> Happening:  # noqa: C901, PLR0911 - one kind 
         case "coaching":
             coached = draw(st.sampled_from((None, "agent-1", "agent-2")))
             return _about(leg, lambda story: _coaches(story, leg, coached))
+        case "task":
+            number, what = draw(st.integers(1, 3)), draw(st.sampled_from(TASK_HAPPENINGS))
+            return lambda story: _task(story, f"task-{number}", what)
+        case "next room":
+            return lambda story: story.in_room(story.state.room.generation) if story.call is not None else None
         case "room":
-            ending = draw(st.sampled_from(("last-participant-left", "conference-ended-via-api")))
+            ending = draw(st.sampled_from(("last-participant-left", "conference-ended-via-api", MODERATED)))
             return lambda story: story.room_ends(ending) if story.call is not None else None
         case _:
             position = draw(st.integers(0, 30))
             return lambda story: story.give(story.records[position % len(story.records)])
+
+
+def _task(story: Story, task: str, what: str) -> None:
+    """TaskRouter has reserved a worker, or takes the reservation or the task back."""
+    attributes = msgspec.json.encode({"call_id": story.call_id, "task": task}).decode()
+    if what == "assignment":
+        worker = msgspec.json.encode({"contact_uri": "client:carla"}).decode()
+        story.webhook(
+            Source.ASSIGNMENT, TaskSid=f"WT-{task}", ReservationSid=f"WR-{len(story.records)}",
+            WorkerAttributes=worker, TaskAttributes=attributes,
+        )  # fmt: skip
+        return
+    found = next((item for item in story.state.tasks if item.task == task), None) if story.call is not None else None
+    if found is not None:
+        story.webhook(
+            Source.TASK, EventType=what, Sid=f"EV-{len(story.records)}", TaskSid=found.task_sid or "",
+            ReservationSid=found.reservation_sid or "", TaskAttributes=attributes,
+        )  # fmt: skip
 
 
 def _records(story: Story, sid: str, status: str) -> None:
@@ -131,7 +166,8 @@ def _report(story: Story, position: int, outcome: ActionOutcome, status: int | N
         call_sid = story.sid_of(action.leg or "") if isinstance(action, CreateParticipant) else None
         story.give(
             ActionReport(f"report.{action.id}.{outcome}", story.call_id, story.at, action.id, "any", outcome,
-                         leg=action.leg, status=status, call_sid=call_sid, recording_status=shown)
+                         leg=action.leg, status=status, call_sid=call_sid, recording_status=shown,
+                         task_sid=f"WT-{action.task}" if isinstance(action, CreateTask) else None)
         )  # fmt: skip
 
 
@@ -160,12 +196,26 @@ def sound(story: Story) -> None:
         assert not [item for item in call.open if item.action is None], "a command outlives its call"
     else:
         audible(story)
+        accompanied(story)
         assert call.timers, "nothing would ever wake this call"
         switches = [leg for leg in call.legs if leg.state is LegState.JOINED and leg.desired != leg.observed]
         assert not switches or {"confirm", "unconfirmed"} & set(call.timers), "a switch nobody confirms"
     for leg in call.legs:
         if leg.state in LIVE_LEG_STATES - {LegState.JOINED} and not (leg.leg.endswith("-1") and leg.target is None):
             assert f"leg.{leg.leg}" in call.timers or leg.state is LegState.RINGING, f"nothing watches {leg.leg}"
+
+
+def accompanied(story: Story) -> None:
+    """A customer alone in the room is waiting with a limit, on the way out, or somebody is being fetched."""
+    call = story.state
+    customer = next((leg for leg in reversed(call.legs) if leg.role is Role.CUSTOMER), None)
+    talking = [leg for leg in call.legs if leg.role in TALKING_ROLES and leg.state is LegState.JOINED]
+    if customer is None or customer.state is not LegState.JOINED or talking:
+        return
+    fetched = [leg for leg in call.legs if leg.state in LIVE_LEG_STATES and leg is not customer]
+    sought = [item for item in call.tasks if f"task.{item.task}" in call.timers]
+    watched = {"max_wait", "orphan", "transfer", "end", "confirm", "unconfirmed"} & set(call.timers)
+    assert customer.ours or fetched or sought or watched, "a customer alone, and nothing that would change it"
 
 
 def audible(story: Story) -> None:
@@ -185,7 +235,7 @@ def audible(story: Story) -> None:
 def test_nothing_that_happens_makes_the_step_raise_or_loop(many: list[Happening]) -> None:
     """Any facts, commands, reports and timers, repeated and out of order, leave a call that something will wake."""
     lives(Story().inbound(), many)
-    lives(connected(), many)
+    lives(connected(queues=True), many)
     lives(with_second_agent(supervised("coach", FOLLOWING, coach="agent-1")), many)
 
 
@@ -217,17 +267,11 @@ def test_no_action_is_asked_for_twice(many: list[Happening]) -> None:
 @given(st.lists(happenings(), max_size=30))
 @settings(max_examples=100, deadline=None)
 def test_a_customer_is_never_left_alone_in_silence(many: list[Happening]) -> None:
-    """A customer alone in the room is waiting with a limit, on the way out, or somebody is being fetched."""
-    story = lives(connected(), many)
-    call = story.call
-    if call is None or call.state is CallState.ENDED:
-        return
-    customer = story.leg("customer-1")
-    talking = [leg for leg in call.legs if leg.role in TALKING_ROLES and leg.state is LegState.JOINED]
-    if customer.state is LegState.JOINED and not talking:
-        fetched = [leg for leg in call.legs if leg.state in LIVE_LEG_STATES and leg.leg != "customer-1"]
-        watched = {"max_wait", "orphan", "transfer", "end", "confirm", "unconfirmed"} & set(call.timers)
-        assert customer.ours or fetched or watched
+    """At no moment: `accompanied` is asked after every record, of a wait, a talk, a transfer and a rescue."""
+    lives(Story(Policy(route=("queue:support", OTHER)), queues=True).inbound().joins("customer-1"), many)
+    lives(connected(queues=True).leaves("agent-1"), many)
+    lives(connected(queues=True).command("call.transfer", mode="warm", targets=["queue:support", OTHER]), many)
+    lives(connected().room_ends("conference-ended-via-api").in_room(2).joins("customer-1"), many)
 
 
 @given(st.lists(happenings(), max_size=25))

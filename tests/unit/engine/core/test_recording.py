@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from calling import CALL_SID, OTHER, Story, connected
-from recordings import OTHER_SID, SID, R, paused, recording, starting, state_of, told, told_by_twilio
-from schemas.actions import CreateParticipant, StartRecording, UpdateRecording
+from calling import CALL_SID, OTHER, ROOM_SID, Story, connected
+from recordings import OTHER_SID, SID, R, paused, recording, shows, starting, state_of, told, told_by_twilio
+from schemas.actions import CreateParticipant, LookUp, StartRecording, UpdateRecording
 from schemas.policy import Policy
-from schemas.records import ActionOutcome, Webhook
+from schemas.records import ActionOutcome, ParticipantSeen, RecordingSeen, Webhook
 from schemas.state import CallState, RecordingState
 from schemas.webhooks import Source
 
@@ -146,6 +146,87 @@ def test_a_start_that_the_end_of_the_call_overtakes_fails() -> None:
     story = connected().command("recording.start").leaves("customer-1").leaves("agent-1")
 
     assert story.outcome() == ("failed", "call_ended")
+
+
+class TestTheLastCallbackIsLost:
+    """The recording has ended with its leg, and `completed` never came."""
+
+    def test_the_file_is_looked_for(self) -> None:
+        """Five minutes after the end, also when the call is over by then; what is seen counts like the callback."""
+        story = recording().leaves("customer-1").leaves("agent-1")
+        assert (story.now(), state_of(story)) == (CallState.ENDED, R.ON)
+
+        story.after(300)
+        look = story.pending(LookUp)
+        assert (look.recording_sid, look.recorded_sid) == (SID, CALL_SID)
+        story.looks(recording=RecordingSeen(SID, "completed", 12))
+
+        assert state_of(story) is R.DONE
+        assert told(story, "recording.completed").duration_s == 12
+        assert set(story.state.timers) == {"forget"}
+
+    def test_a_file_in_the_making_is_waited_for(self) -> None:
+        """`processing` is no end; the next look is five minutes later."""
+        story = recording().leaves("customer-1").leaves("agent-1").after(300)
+        story.looks(recording=RecordingSeen(SID, "processing"))
+        assert state_of(story) is R.ON
+
+        story.after(300).looks(recording=RecordingSeen(SID, "completed", 12))
+
+        assert state_of(story) is R.DONE
+
+    def test_a_callback_that_is_late_counts_all_the_same(self) -> None:
+        """Then nobody need look."""
+        story = recording().leaves("customer-1").leaves("agent-1").after(200)
+        told_by_twilio(story, "completed", RecordingDuration="12").after(600)
+
+        assert state_of(story) is R.DONE
+        assert not [look for look in story.asked(LookUp) if look.recording_sid]
+
+    @pytest.mark.parametrize("status", ["absent", "missing"])
+    def test_there_may_be_no_file(self, status: str) -> None:
+        """Too short, or deleted."""
+        story = recording().leaves("customer-1").leaves("agent-1").after(300)
+
+        story.looks(recording=RecordingSeen(SID, status))
+
+        assert state_of(story) is R.ABSENT
+
+    def test_it_is_not_looked_for_for_ever(self) -> None:
+        """After three looks that show no end it is told as failed, with the reason."""
+        story = recording().leaves("customer-1").leaves("agent-1")
+        for _ in range(3):
+            story.after(300).looks(recording=RecordingSeen(SID, "processing"))
+        story.after(300)
+
+        assert state_of(story) is R.FAILED
+        assert told(story, "recording.failed").reason == "file_unknown"
+        assert "recording" not in story.state.timers
+
+    def test_one_that_was_stopped_is_looked_for_too(self) -> None:
+        """Stopped by command, the call goes on, and the file is told by nobody."""
+        story = shows(recording().command("recording.stop"), "stopped").after(300)
+
+        story.looks(
+            conference_sid=ROOM_SID, conference_status="in-progress",
+            participants=tuple(ParticipantSeen(story.sid_of(leg), leg) for leg in ("customer-1", "agent-1")),
+            recording=RecordingSeen(SID, "completed", 3),
+        )  # fmt: skip
+
+        assert state_of(story) is R.DONE
+        assert story.now() is CallState.IN_CONFERENCE
+
+    def test_any_look_shows_it(self) -> None:
+        """Twilio has ended a recording while the call goes on: the next look of any kind finds out."""
+        story = recording().after(600)
+
+        story.looks(
+            conference_sid=ROOM_SID, conference_status="in-progress",
+            participants=tuple(ParticipantSeen(story.sid_of(leg), leg) for leg in ("customer-1", "agent-1")),
+            recording=RecordingSeen(SID, "completed", 9),
+        )  # fmt: skip
+
+        assert state_of(story) is R.DONE
 
 
 class TestPolicy:

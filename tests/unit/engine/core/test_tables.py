@@ -17,6 +17,7 @@ from engine.core.enqueued import ENQUEUED_EFFECTS, ENQUEUED_GUARDS
 from engine.core.holding import HOLD_EFFECTS, HOLD_GUARDS
 from engine.core.legs import LEG_EFFECTS, LEG_GUARDS
 from engine.core.recordings import RECORDING_EFFECTS, RECORDING_GUARDS
+from engine.core.rescues import RESCUE_EFFECTS, RESCUE_GUARDS, RESCUED_EFFECTS
 from engine.core.sessions import SESSION_EFFECTS, SESSION_GUARDS
 from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
@@ -28,10 +29,10 @@ from engine.core.turn import Turn
 from engine.diagrams import FOLDER, pages
 
 ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[str, Any]]] = {
-    "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, LEG_EFFECTS),
+    "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, {**LEG_EFFECTS, **RESCUED_EFFECTS}),
     "call": (
         calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE,
-        {**CALL_GUARDS, **HOLD_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS},
+        {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS},
     ),
     "transfer": (
         transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE,

@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from calling import ACCOUNT, CALL_SID, OTHER, ROOM_SID, Story, connected, sid
-from schemas.actions import AnnotateTask, CreateParticipant, CreateTask, HangUp, UpdateReservation, UpdateTask
+from schemas.actions import (
+    AnnotateTask,
+    CreateCall,
+    CreateParticipant,
+    CreateTask,
+    HangUp,
+    UpdateReservation,
+    UpdateTask,
+)
 from schemas.policy import Policy
+from schemas.prompts import Prompt
 from schemas.records import ActionOutcome
 from schemas.state import CallState, Role, TransferState
 from schemas.task_states import TaskState
@@ -67,6 +76,25 @@ def test_the_reserved_worker_is_joined_into_the_room_and_the_reservation_accepte
         ("WR1", "accepted")
     ]
     assert story.now() is CallState.IN_CONFERENCE
+
+
+def test_a_worker_is_dialled_as_the_command_says() -> None:
+    """The whisper is heard by the worker alone, before the room; time-out and caller id are the command's too."""
+    story = waiting().command(
+        "call.connect", to=QUEUE, whisper={"say": "Sales"}, ring_timeout_s=7, from_="phone:+15550100042"
+    )
+    reserves(story.twilio_does(CreateTask, task_sid=TASK_SID), "WR1", "client:carla")
+
+    dialled = story.asked(CreateCall)[-1]
+    assert (dialled.whisper, dialled.timeout_s, dialled.from_) == (Prompt(say="Sales"), 7, "+15550100042")
+
+
+def test_the_policys_whisper_goes_to_a_worker_on_the_route_too() -> None:
+    """Whoever the policy finds hears it."""
+    story = Story(Policy(route=(QUEUE,), whisper="Sales"), queues=True).inbound().joins("customer-1")
+    reserves(story.twilio_does(CreateTask, task_sid=TASK_SID), "WR1", "client:carla")
+
+    assert story.asked(CreateCall)[-1].whisper == Prompt(say="Sales")
 
 
 def test_a_worker_who_does_not_answer_costs_the_reservation_not_the_search() -> None:
