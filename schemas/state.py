@@ -16,10 +16,10 @@ from schemas.policy import DEFAULT_POLICY, Policy
 from schemas.prompts import Prompt
 from schemas.quarantine import Quarantine
 from schemas.recording_state import NO_RECORDING, Recording, RecordingState
-
-__all__ = ("NO_RECORDING", "Recording", "RecordingState")
 from schemas.sessions import LIVE_SESSION_STATES, Session
 from schemas.task_states import TaskState
+
+__all__ = ("NO_RECORDING", "Recording", "RecordingState")
 
 DEFINITION = 2
 FIRST_DEFINITION = 1
@@ -222,8 +222,8 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A search for a worker in a queue: `role` is what the worker becomes, `leg` the one of the present reservation.
 
     `enqueued`: the caller waits in TaskRouter's own queue (`<Enqueue>`), and TaskRouter makes the conference. Else the
-    task is ours and the worker is joined into our room: `whisper`, `from_` and `ring_timeout_s` (0: the policy's) are how
-    each worker is dialled.
+    task is ours and the worker is joined into our room: `whisper`, `from_` and `ring_timeout_s` (0: the policy's) are
+    how each worker is dialled.
     """
 
     task: str

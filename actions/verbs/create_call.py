@@ -19,7 +19,7 @@ async def create_call(account: TwilioAccount, action: CreateCall) -> Effect:
         account.client.calls.create_async(
             to=action.to,
             from_=caller_id_of(account, action.from_, action.to),
-            url=account.urls.join(action, action.whisper, action.room),
+            url=account.urls.join(action, action.whisper),
             method="POST",
             timeout=action.timeout_s,
             status_callback=account.urls.status(action),

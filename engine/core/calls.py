@@ -254,7 +254,7 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """It is over: nobody stays behind, no timer but those of legs, tasks and the file on their way out, and a tombstone."""
+    """It is over: nobody stays behind, no timer stays but those of legs, tasks and the file on their way out."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
     for name in tuple(turn.call.timers):
