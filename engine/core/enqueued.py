@@ -12,7 +12,7 @@ from engine.core.dialling import CREATE_GRACE_MS, DIAL_WITHIN_MS, leg_timer
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TASK, Turn
 from schemas.actions import AnnotateTask, TaskConference
-from schemas.ids import is_call_sid
+from schemas.ids import FIRST_ROOM, is_call_sid
 from schemas.state import LIVE_LEG_STATES, Leg, LegState, Role, Room, Task
 from schemas.task_attributes import TaskAttributes
 from schemas.task_states import LIVE_TASK_STATES, SEARCHING_TASK_STATES
@@ -38,6 +38,8 @@ def learn(turn: Turn, task: Task, task_sid: str, attributes: TaskAttributes) -> 
     if task.state not in LIVE_TASK_STATES:
         return
     tasks.change(turn, task.task, task_sid=task_sid)
+    if turn.call.room.generation > FIRST_ROOM:
+        return  # TaskRouter's room has been lost
     if not turn.call.room.adopted:
         turn.set(room=Room(task_sid, adopted=True))
     told = attributes.conference

@@ -13,8 +13,7 @@ from simulation.plan import Person, Picks
 ACCOUNT = "AC" + "5" * 32
 OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 INBOUND, OUTBOUND = "inbound", "outbound-api"
-_RING_GRACE_S = 5.0
-_OUT_OF_ROOM_S = 10.0
+_RING_GRACE_S, _OUT_OF_ROOM_S = 5.0, 10.0
 
 Later = Callable[[float, Callable[[], None]], None]
 Tell = Callable[[str, dict[str, str]], None]
@@ -40,10 +39,8 @@ class Line:
         self.told = 0
         self.turn = 0
         """Grows with every document that the call begins to run."""
-        self.hung_up = False
-        """Whether the person at the other end has ended it."""
-        self.rooms = 0
-        """How many rooms it has come into."""
+        self.hung_up, self.rooms = False, 0
+        """Whether the person at the other end has ended it, and how many rooms it has come into."""
 
     @property
     def is_over(self) -> bool:
@@ -318,12 +315,11 @@ class Phones:
 
     def after_room(self, place: Place) -> None:
         """A call that goes on runs our `action` document: it waits a while, and hangs up."""
-        status, line = self.after_room_status(place), place.line
-        if status != "in-progress":
+        line = place.line
+        if (status := self.after_room_status(place)) != "in-progress":
             self.finish(line, status)
             return
-        line.turn += 1
-        turn = line.turn
+        line.turn = turn = line.turn + 1
         self._later(_OUT_OF_ROOM_S, lambda: self.finish(line, "completed") if line.turn == turn else None)
 
     def emit(self, room: Room, event: str, place: Place | None = None, extra: dict[str, str] | None = None) -> None:

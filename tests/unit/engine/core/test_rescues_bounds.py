@@ -7,6 +7,7 @@ import pytest
 
 from calling import OTHER, ROOM_SID, Story, connected
 from engine.core.rescues import MOST_ROOMS
+from queueing import either, talking
 from rescuing import BY_API, THROWN_OUT, back, lost
 from schemas.actions import CreateParticipant, HangUp, RedirectCall, RejoinRoom, UpdateParticipant
 from schemas.policy import Policy
@@ -182,3 +183,16 @@ class TestBounds:
         back(back(story), "agent-1").reports(UpdateParticipant, ActionOutcome.FAILED, reason="not_found", status=404)
 
         assert story.now() is CallState.IN_CONFERENCE
+
+
+@either
+def test_taskrouters_lost_room_does_not_come_back(foreign: bool) -> None:  # noqa: FBT001
+    """What TaskRouter still tells of its task names the conference that has gone; the call stays where it is."""
+    story = talking(foreign=foreign)
+    story.room_ends(BY_API)
+    fresh = story.state.room
+
+    story.tells("task.updated").tells("reservation.accepted")
+
+    assert fresh.name == f"room2-{story.call_id}"
+    assert (story.state.room.name, story.state.room.sid) == (fresh.name, fresh.sid)
