@@ -26,6 +26,12 @@ _state = msgspec.json.Decoder(StateEnvelope).decode
 _ledger = msgspec.json.Decoder(LedgerEntry).decode
 _call = msgspec.json.Decoder(Call).decode
 
+BROKEN = frozenset(
+    {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
+     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
+)  # fmt: skip
+"""Log events that must never be said."""
+
 
 class StateEntry(NamedTuple):
     """One record of `call.state`. `envelope` None is a tombstone; `call` None a record without one."""

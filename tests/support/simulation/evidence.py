@@ -1,4 +1,4 @@
-"""A simulated run as the checker wants it: the log, Twilio's side and the acknowledgements out of the world's memory."""
+"""A simulated run as the checker wants it: log, Twilio side and acknowledgements, out of the memory of the world."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from functools import cached_property
 
 import msgspec
 
-from checker.ledgers import Delivered, Ledgers, Sent
+from checker.ledgers import BROKEN, Delivered, Ledgers, Sent
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
@@ -18,11 +18,6 @@ from simulation.phones import ACCOUNT
 from simulation.plan import Begins
 from simulation.running import Run
 from simulation.world import CUSTOMER
-
-_BROKEN = frozenset(
-    {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
-     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
-)  # fmt: skip
 
 
 class SimulatedLedgers(Ledgers):
@@ -81,7 +76,7 @@ class SimulatedLedgers(Ledgers):
         yield from self.world.overdue
         yield from self.world.loop.failures
         for entry in self.world.logged:
-            if entry.get("event") in _BROKEN:
+            if entry.get("event") in BROKEN:
                 yield f"logged: {entry.get('event')} {entry.get('reason', entry.get('exc_info', ''))!r}"
 
     @property
