@@ -8,7 +8,9 @@ Ends with 0 when every invariant held, 1 when one did not, 2 for wrong usage.
 """
 
 import asyncio
+import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +45,7 @@ def main(words: Sequence[str]) -> int:
     def say(line: str) -> None:
         console.print(f"{time.monotonic() - began:7.1f} s  {line}")
 
+    say(f"everything is written to {folder}")
     done = carry_out(options, folder / "run", say)
     figures, violations = verdict(done, say)
     if options.report:
@@ -50,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         say(f"written: {options.report}")
     _tell(figures, violations, say)
     if violations:
-        say(f"everything is kept in {folder}")
+        say(f"kept for a look: {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -59,10 +62,14 @@ def main(words: Sequence[str]) -> int:
 def carry_out(options: Options, folder: Path, say: Callable[[str], None]) -> Done:
     """A run from its first to its last process. Raises what keeps it from its end."""
     folder.mkdir(parents=True)
+    logging.basicConfig(filename=folder / "driver.log", level=logging.WARNING, force=True)
 
     async def live() -> Done:
         run = ChaosRun(options, folder, say)
         telling = asyncio.create_task(_tell_progress(run, say))
+        own = asyncio.current_task()
+        if own is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
         try:
             return await run.run()
         finally:

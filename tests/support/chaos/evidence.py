@@ -6,15 +6,18 @@ Decoded calls are large, so the log is judged partition by partition, and the ru
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from actions.ledger import Phase
 from chaos.blows import Struck
 from chaos.plan import NUMBER, Blow, Part
 from chaos.recorder import read_records
 from chaos.said import Said
+from chaos.stalls import Stall
 from chaos.twilio import EXCHANGES_FILE, Told, WorldSeen
 from checker.agreement import Agreement, Place
 from checker.ledgers import Delivered, Ledgers, Sent
@@ -46,6 +49,8 @@ class Facts(msgspec.Struct, kw_only=True):
     said: Said
     commands: dict[str, str] = {}
     struck: list[Struck] = []
+    stalls: list[Stall] = []
+    """When the links or the local Twilio stood still by themselves."""
     behind: dict[str, int] = {}
     troubles: list[str] = []
     disagreed: list[str] = []
@@ -54,6 +59,7 @@ class Facts(msgspec.Struct, kw_only=True):
     """The calls when all had healed, those left out of which Twilio had given up a callback."""
     ended_ms: int = 0
     callers: frozenset[str] = frozenset()
+    core: CoreConfig = CoreConfig(Policies(), account_sid=ACCOUNT, number=NUMBER)
 
 
 def tells(folder: Path) -> Iterator[Told]:
@@ -131,13 +137,15 @@ class Evidence:
         """Commands about the calls of a partition."""
         return (command for command, call in self.facts.commands.items() if self._partition(call) == partition)
 
-    def slept(self, until_s: float) -> bool:
-        """Whether a request that came now may have been on its way for long, or its sender have stood still."""
-        return any(
-            struck.began <= until_s <= struck.ended + _LATE_FOR_S
+    def slept(self, at_s: float) -> bool:
+        """Whether a request that came then may have been on its way for long, or its sender have stood still."""
+        faults = (
+            (struck.began, struck.ended)
             for struck in self.facts.struck
             if (struck.fault.blow, struck.fault.part) in {(Blow.STOP, Part.ACTIONS), (Blow.DELAY, Part.TO_TWILIO)}
         )
+        stalls = ((stall.began, stall.ended) for stall in self.facts.stalls)
+        return any(began <= at_s <= ended + _LATE_FOR_S for began, ended in chain(faults, stalls))
 
 
 class ChaosLedgers(Ledgers):
@@ -171,13 +179,27 @@ class ChaosLedgers(Ledgers):
 
     @property
     def sent(self) -> Iterable[Sent]:
-        """See `Ledgers`: creations only; of other requests Twilio does not know the action."""
+        """See `Ledgers`: creations only, for of other requests Twilio does not know the action.
+
+        Where one may have been late on its way, the intent counts that stands in the log right before it.
+        """
         made = sorted((at, action) for action, times in self.created.items() for at in times)
-        return (
-            Sent(int(at * 1000), self.actions[action], doubtful=False)
-            for at, action in made
-            if action in self.actions and not self._evidence.slept(at)
-        )
+        for at, action in made:
+            if action in self.actions:
+                sent_at = self._intended(action, at) if self._evidence.slept(at) else at
+                yield Sent(int(sent_at * 1000), self.actions[action], doubtful=sent_at != at)
+
+    def _intended(self, action: str, before: float) -> float:
+        return max((at for at in self._intents.get(action, ()) if at <= before), default=before)
+
+    @cached_property
+    def _intents(self) -> dict[str, list[float]]:
+        """When a request was about to leave, by action."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for record, entry in self.ledger:
+            if entry.phase is Phase.INTENT and record.key is not None:
+                found[record.key.decode()].append(entry.at / 1000)
+        return found
 
     def disagreements(self) -> Iterator[str]:
         """See `Ledgers`."""
@@ -232,7 +254,7 @@ class ChaosLedgers(Ledgers):
 
     def switchboard(self) -> Switchboard:
         """See `Ledgers`."""
-        return Switchboard(CoreConfig(Policies(), account_sid=ACCOUNT, number=NUMBER))
+        return Switchboard(self._facts.core)
 
     def place(self, record: Record) -> int:
         """See `Ledgers`: the clock of the machine, which everybody shares. Writers stamp what they write."""

@@ -33,6 +33,11 @@ class Link:
         self._refusing = False
         self.delay_s = 0.0
 
+    @property
+    def held(self) -> int:
+        """Pieces of data that wait for their time."""
+        return sum(len(end.waiting) for end in self._ends)
+
     async def __aenter__(self) -> Self:
         """Listen."""
         loop = asyncio.get_running_loop()
@@ -46,6 +51,8 @@ class Link:
             self._server.close()
         for task in list(self._tasks):
             task.cancel()
+        while self._ends or self._tasks:
+            await asyncio.sleep(0)
 
     def accepted(self, end: "_End") -> None:
         """Somebody has connected."""
@@ -86,7 +93,7 @@ class _End(asyncio.Protocol):
         self._link = link
         self._peer = peer
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[tuple[float, bytes]] = deque()
+        self.waiting: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
 
@@ -107,10 +114,10 @@ class _End(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         delay_s = self._link.delay_s
-        if not delay_s and not self._waiting and self._peer is not None:
+        if not delay_s and not self.waiting and self._peer is not None:
             self._peer.write(data)
             return
-        self._waiting.append((asyncio.get_running_loop().time() + delay_s, data))
+        self.waiting.append((asyncio.get_running_loop().time() + delay_s, data))
         self._pass_on()
 
     def eof_received(self) -> bool:
@@ -121,7 +128,7 @@ class _End(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._link.closed(self)
         self._closing = True
-        if error is not None or not self._waiting:
+        if error is not None or not self.waiting:
             self._end_peer()
 
     def pause_writing(self) -> None:
@@ -151,7 +158,7 @@ class _End(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close now."""
-        self._waiting.clear()
+        self.waiting.clear()
         if self._transport is not None:
             self._transport.abort()
 
@@ -161,14 +168,14 @@ class _End(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
-        while self._peer is not None and self._waiting:
-            due, data = self._waiting[0]
+        while self._peer is not None and self.waiting:
+            due, data = self.waiting[0]
             if due > loop.time():
                 self._timer = loop.call_at(due, self._pass_on)
                 return
-            self._waiting.popleft()
+            self.waiting.popleft()
             self._peer.write(data)
-        if self._closing and not self._waiting:
+        if self._closing and not self.waiting:
             self._end_peer()
 
     def _end_peer(self) -> None:

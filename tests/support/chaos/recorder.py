@@ -96,10 +96,7 @@ class Recorder:
             if record.offset != expected:
                 self.missed.append(f"{topic.value}[{record.partition}]: {record.offset} came after {expected - 1}")
             self.next[topic, record.partition] = record.offset + 1
-            packed = _encode(record)
-            file = self._file(topic, record.partition)
-            file.write(len(packed).to_bytes(_LENGTH, "big"))
-            file.write(packed)
+            write_record(self._file(topic, record.partition), record)
             if topic is Topic.STATE:
                 self._take_state(record)
         for listener in self.listeners[topic]:
@@ -125,6 +122,12 @@ class Recorder:
 def records_file(folder: Path, topic: Topic, partition: int) -> Path:
     """Where the records of a partition are."""
     return folder / f"{topic.value}-{partition}.records"
+
+
+def write_record(file: BinaryIO, record: Record) -> None:
+    """Add a record to a file."""
+    packed = _encode(record)
+    file.write(len(packed).to_bytes(_LENGTH, "big") + packed)
 
 
 def read_records(folder: Path, topic: Topic, partition: int) -> list[Record]:

@@ -118,8 +118,13 @@ def _outcome(done: Done, figures: Figures) -> list[tuple[str, object]]:
         ("longest time one partition stood still", f"{figures.gap_s:.1f} s"),
         ("longest time all stood still", f"{figures.silence_s:.1f} s"),
         ("nothing behind after the last fault", f"within {done.healed_in_s:.1f} s"),
+        ("the run's own links or local Twilio stood still, at the longest", _longest_stall(done)),
         ("calls with a callback given up, left out when both sides were compared", done.lost_calls),
     ]
+
+
+def _longest_stall(done: Done) -> str:
+    return f"{max((stall.seconds for stall in done.facts.stalls), default=0.0):.1f} s"
 
 
 def _takeovers(done: Done) -> list[tuple[str, object]]:

@@ -23,6 +23,7 @@ from chaos.plan import Part, draw_call, draw_faults
 from chaos.recorder import Recorder
 from chaos.said import read_said
 from chaos.services import PARTITIONS, Services
+from chaos.stalls import Stall, watch_stalls
 from chaos.takeover import TakeOvers, measure
 from chaos.twilio import WorldSeen
 from cordboard.clock import system_clock
@@ -75,6 +76,8 @@ class ChaosRun:
         self.services = Services(folder, self.brokers.linked)
         self.load: Load | None = None
         self.blows = Blows(draw_faults(options), self.brokers, self.services, self.progress, say)
+        self.stalls: list[Stall] = []
+        """Of the driver, and with it of the links."""
         self._ends_at = 0.0
 
     def progress(self) -> float:
@@ -95,6 +98,8 @@ class ChaosRun:
             stack.push_async_callback(log.aclose)
             recorder = Recorder(log, self.folder / "topics")
             await stack.enter_async_context(recorder.running())
+            watching = asyncio.create_task(watch_stalls(self.stalls))
+            stack.callback(watching.cancel)
             return await self._live(log, recorder)
 
     async def _live(self, log: KafkaLog, recorder: Recorder) -> Done:
@@ -109,10 +114,12 @@ class ChaosRun:
         await self._under_load(self.load, calling)
         ended = time.time()
         behind, healed_in_s = await self._heal(recorder)
+        not_ready = [unit.name for unit in self.services.all if not await self.services.is_ready(unit, _READY_S)]
         await calling
         facts = Facts(
             folder=self.folder, partitions=PARTITIONS, world=WorldSeen(0, (), {}, 0), said=read_said(()),
             commands=commander.durable, struck=self.blows.struck, behind=behind,
+            troubles=[f"{name} is not ready {_READY_S:.0f} s after the last fault" for name in not_ready],
             callers=frozenset(draw_call(self.options.seed, number).caller for number in range(self.load.begun)),
         )  # fmt: skip
         lost = await self._compare(recorder, facts)
@@ -162,7 +169,6 @@ class ChaosRun:
             behind = {f"inbox[{p}]": end - covered[p] for p, end in ends.items() if covered[p] < end}
             took_s = time.time() - began
             if not behind or took_s > _HEAL_S:
-                await self.services.ready(_READY_S)
                 return behind, took_s
 
     async def _compare(self, recorder: Recorder, facts: Facts) -> set[str]:
@@ -212,7 +218,8 @@ class ChaosRun:
     def _finish(self, facts: Facts, recorder: Recorder) -> None:
         facts.world = msgspec.json.decode((self.folder / "world.json").read_bytes(), type=WorldSeen)
         facts.said = read_said(self.services.logs())
-        facts.troubles = [*recorder.missed, *self.services.wrong()]
+        facts.stalls = [*self.stalls, *facts.world.stalls]
+        facts.troubles += [*recorder.missed, *self.services.wrong()]
         if facts.world.dropped:
             facts.troubles.append(f"the local Twilio's ledgers lack {facts.world.dropped} entries")
 

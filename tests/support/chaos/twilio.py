@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from chaos.plan import NUMBER
+from chaos.stalls import Stall, watch_stalls
 from emulator import EmulatorConfig, NumberConfig, Person, serve
 from emulator.entities import Call, Conference
 from emulator.journal import Exchange, RestRequest
@@ -87,6 +88,8 @@ class WorldSeen(msgspec.Struct, frozen=True):
     rooms: dict[str, tuple[PlaceSeen, ...]]
     dropped: int
     """Entries of the ledgers that were lost: not one may be."""
+    stalls: tuple[Stall, ...] = ()
+    """When this Twilio itself stood still."""
 
 
 class _Writer:
@@ -101,6 +104,7 @@ class _Writer:
         self._open: list[Exchange] = []
         self._asked: list[RestRequest] = []
         self._dropped = 0
+        self.stalls: list[Stall] = []
 
     async def follow(self) -> None:
         """Write for as long as it is not cancelled."""
@@ -135,6 +139,7 @@ class _Writer:
             calls=tuple(_line(call) for call in world.calls.values()),
             rooms={room.name: _places(room) for room in world.conferences.values() if room.status.value != "completed"},
             dropped=self._dropped,
+            stalls=tuple(self.stalls),
         )
         partial = self._folder / f"{WORLD_FILE}.partial"
         partial.write_bytes(msgspec.json.encode(seen))
@@ -191,8 +196,10 @@ async def _main(bind: str, public_url: str, folder: Path) -> None:
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGUSR1, writer.show)
         following = asyncio.create_task(writer.follow())
+        watching = asyncio.create_task(watch_stalls(writer.stalls))
         await stop.wait()
         following.cancel()
+        watching.cancel()
         writer.sweep(everything=True)
         writer.show()
 

@@ -108,10 +108,14 @@ class SimulatedLedgers(Ledgers):
         """See `Ledgers`."""
         return self.run.lag_after_healing
 
+    def core(self) -> CoreConfig:
+        """How the core was configured."""
+        policies = Policies(Policy(**self.world.plan.policy))
+        return CoreConfig(policies, account_sid=ACCOUNT, number=NUMBER, queues=True)
+
     def switchboard(self) -> Switchboard:
         """See `Ledgers`."""
-        policies = Policies(Policy(**self.world.plan.policy))
-        return Switchboard(CoreConfig(policies, account_sid=ACCOUNT, number=NUMBER, queues=True))
+        return Switchboard(self.core())
 
     def live_state(self, partition: int, call_id: str) -> bytes | msgspec.UnsetType | None:
         """See `Ledgers`."""
