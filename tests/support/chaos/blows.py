@@ -132,6 +132,7 @@ class Blows:
             return began
         for unit in self._services.units[fault.part]:
             async with unit.busy:
+                await self._services.is_alive(unit)
                 await unit.stop()
                 unit.start()
                 if not await self._services.is_ready(unit):

@@ -205,14 +205,20 @@ class Services:
 
         await self._until("every service to be ready", answers, patience_s)
 
+    async def is_alive(self, unit: Unit) -> bool:
+        """Wait until one service answers at all: before that a signal finds an interpreter that is still importing."""
+        return await self._answers(unit, "healthz", _READY_S)
+
     async def is_ready(self, unit: Unit, patience_s: float = _READY_S) -> bool:
         """Wait until one service says that it is; False when it does not within the time."""
+        return await self._answers(unit, "readyz", patience_s)
 
+    async def _answers(self, unit: Unit, question: str, patience_s: float) -> bool:
         async def answers() -> bool:
-            return await self.status(f"{unit.service.ops}/readyz") == 200
+            return await self.status(f"{unit.service.ops}/{question}") == 200
 
         try:
-            await self._until(f"{unit.name} to be ready", answers, patience_s)
+            await self._until(f"{unit.name}/{question}", answers, patience_s)
         except TimeoutError:
             return False
         return True
