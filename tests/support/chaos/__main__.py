@@ -16,7 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
+import structlog
 import uvloop
 from rich.console import Console
 
@@ -46,7 +48,9 @@ def main(words: Sequence[str]) -> int:
         console.print(f"{time.monotonic() - began:7.1f} s  {line}")
 
     say(f"everything is written to {folder}")
-    done = carry_out(options, folder / "run", say)
+    with (folder / "driver.log").open("w") as log:
+        _log_to(log)
+        done = carry_out(options, folder / "run", say)
     figures, violations = verdict(done, say)
     if options.report:
         write(Path(options.report), done, figures, violations)
@@ -62,7 +66,6 @@ def main(words: Sequence[str]) -> int:
 def carry_out(options: Options, folder: Path, say: Callable[[str], None]) -> Done:
     """A run from its first to its last process. Raises what keeps it from its end."""
     folder.mkdir(parents=True)
-    logging.basicConfig(filename=folder / "driver.log", level=logging.WARNING, force=True)
 
     async def live() -> Done:
         run = ChaosRun(options, folder, say)
@@ -77,6 +80,12 @@ def carry_out(options: Options, folder: Path, say: Callable[[str], None]) -> Don
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(live())
+
+
+def _log_to(log: TextIO) -> None:
+    """What the driver's own Kafka clients say belongs into a file: brokers are killed all the time."""
+    logging.basicConfig(stream=log, level=logging.WARNING, force=True)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
 
 
 def verdict(done: Done, say: Callable[[str], None]) -> tuple[Figures, list[Violation]]:
