@@ -223,6 +223,16 @@ class Services:
             return False
         return True
 
+    async def live_partitions(self, unit: Unit) -> int:
+        """How many partitions a service owns and has restored; 0 when it does not answer."""
+        if self._session is None:
+            return 0
+        try:
+            async with self._session.get(f"{unit.service.ops}/metrics") as answer:
+                return sum(int(float(line.split()[-1])) for line in _live_lines(await answer.text(), unit.part))
+        except (aiohttp.ClientError, TimeoutError):
+            return 0
+
     async def status(self, url: str) -> int:
         """The status of a GET, 0 when nobody answers."""
         if self._session is None:
@@ -252,3 +262,8 @@ class Services:
     def wrong(self) -> Counter[str]:
         """What the processes did that nobody asked for."""
         return Counter(line for unit in self.all for line in unit.wrong)
+
+
+def _live_lines(metrics: str, part: Part) -> list[str]:
+    own = f'cordboard_partitions_live{{service="{part.value}"}} '
+    return [line for line in metrics.splitlines() if line.startswith(own)]

@@ -124,10 +124,10 @@ async def measure(
     try:
         for number in range(times):
             unit = services.units[Part.ENGINE][number % 2]
-            await _steady(probes)
+            await _steady(probes, services)
             killed.append(await _gone(probes, unit.die, _KILLED_WITHIN_S))
             await _start_again(services, number % 2)
-            await _steady(probes)
+            await _steady(probes, services)
             planned.append(await _gone(probes, unit.stop, _LEFT_WITHIN_S))
             await _start_again(services, number % 2)
             say(f"take-over after kill -9 {killed[-1]:.2f} s, planned {planned[-1]:.2f} s")
@@ -136,15 +136,17 @@ async def measure(
     return TakeOvers(tuple(killed), tuple(planned))
 
 
-async def _steady(probes: _Probes) -> None:
-    """Wait until every partition answers without a pause."""
-    since = asyncio.get_running_loop().time()
-    while (
-        not probes.all_answered(since) or probes.silence(asyncio.get_running_loop().time() - _STEADY_S) > _STEADY_S / 2
-    ):
+async def _steady(probes: _Probes, services: Services) -> None:
+    """Wait until the engines share the partitions, and every partition answers without a pause."""
+    now = asyncio.get_running_loop().time
+    began = since = now()
+    while now() < since + _STEADY_S or probes.silence(since) > _STEADY_S / 2:
         await asyncio.sleep(_PROBE_S)
-        if asyncio.get_running_loop().time() > since + _BACK_S:
-            raise TimeoutError(f"not every partition answers again {_BACK_S:.0f} s after a restart")
+        live = [await services.live_partitions(unit) for unit in services.units[Part.ENGINE]]
+        if sum(live) != PARTITIONS or not all(live) or not probes.all_answered(now() - _STEADY_S / 2):
+            since = now()
+        if now() > began + _BACK_S:
+            raise TimeoutError(f"not every partition answers again {_BACK_S:.0f} s after a restart: {live}")
 
 
 async def _gone(probes: _Probes, go: Callable[[], Awaitable[None]], within_s: float) -> float:
