@@ -65,7 +65,7 @@ def _done(brokers: int) -> Done:
     facts = Facts(folder=Path(), partitions=8, world=WorldSeen(0, (), {}, 0), said=read_said(()))
     return Done(
         options=Options(brokers=brokers), facts=facts, takeovers=TakeOvers((9.5, 10.5), (0.2, 0.3)), load_began=0.0,
-        load_ended=60.0, begun=12, lost_calls=0, blows={"kill -9 engine": 3}, healed_in_s=2.0,
+        load_ended=60.0, begun=12, commit="0123abcd", lost_calls=0, blows={"kill -9 engine": 3}, healed_in_s=2.0,
     )  # fmt: skip
 
 

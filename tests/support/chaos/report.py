@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -76,7 +75,7 @@ def _settings(done: Done) -> list[tuple[str, object]]:
     cluster = "replication factor 3, min.insync.replicas 2" if options.brokers > 1 else "replication factor 1"
     return [
         ("date", datetime.fromtimestamp(done.load_began, UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("Cordboard", _commit()),
+        ("Cordboard", done.commit),
         ("Kafka", f"{KAFKA_VERSION}, {options.brokers} broker(s) on this machine, {cluster}"),
         ("Python, aiokafka", f"{platform.python_version()}, {version('aiokafka')}"),
         ("machine", f"{os.cpu_count()} cores for brokers, services, local Twilio and driver together"),
@@ -140,15 +139,3 @@ def _spread(times: Sequence[float]) -> str:
     if not times:
         return "not measured"
     return f"median {median(times):.2f}, worst {max(times):.2f} of {len(times)}"
-
-
-def _commit() -> str:
-    """The commit that ran, and whether it was what was checked in."""
-    root = Path(__file__).parents[3]
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False).stdout
-
-    commit = git("rev-parse", "--short=12", "HEAD").strip() or "unknown commit"
-    changed = [line for line in git("status", "--porcelain").splitlines() if not line.endswith("reliability-report.md")]
-    return f"{commit}{' with local changes' if changed else ''}"

@@ -15,6 +15,7 @@ import msgspec
 
 from chaos.blows import Blows
 from chaos.brokers import Brokers
+from chaos.commit import running_commit
 from chaos.evidence import Facts, agreement, call_of_told, is_acknowledged, tells
 from chaos.feed import Commander, Feed
 from chaos.load import Load
@@ -56,6 +57,8 @@ class Done(msgspec.Struct, kw_only=True):
     load_began: float
     load_ended: float
     begun: int
+    commit: str
+    """What ran."""
     lost_calls: int
     """Calls of which Twilio had given up a callback when all had healed."""
     blows: dict[str, int]
@@ -64,7 +67,7 @@ class Done(msgspec.Struct, kw_only=True):
 
 
 class ChaosRun:
-    """One run, in `folder`. `say` is told what happens, line by line; `state` says how far it is."""
+    """One run, in `folder`. `say` is told what happens, line by line."""
 
     def __init__(self, options: Options, folder: Path, say: Callable[[str], None]) -> None:
         self.options = options
@@ -79,6 +82,7 @@ class ChaosRun:
         self.stalls: list[Stall] = []
         """Of the driver, and with it of the links."""
         self._ends_at = 0.0
+        self._commit = running_commit()
 
     def progress(self) -> float:
         """How much of the load is done, 0 to 1: by webhooks, or by time where that ends it."""
@@ -130,7 +134,7 @@ class ChaosRun:
         self._finish(facts, recorder)
         return Done(
             options=self.options, facts=facts, takeovers=takeovers, load_began=began, load_ended=ended,
-            begun=self.load.begun, lost_calls=len(lost), healed_in_s=healed_in_s,
+            begun=self.load.begun, commit=self._commit, lost_calls=len(lost), healed_in_s=healed_in_s,
             blows={f"{blow} {part}": count for (blow, part), count in sorted(self.blows.counts().items())},
         )  # fmt: skip
 
@@ -196,10 +200,11 @@ class ChaosRun:
         for line in world.calls:
             if line.status in {"in-progress", "ringing", "queued"}:
                 await self.services.twilio("POST", f"/calls/{line.sid}/hangup")
-        for call_id in sorted(lost & {call.call_id for call in _live(recorder)}):
+        over: set[bytes] = set()
+        for call_id in sorted(lost & {call.call_id for call in _live(recorder, over)}):
             await commander.send(f"operator-{call_id}", "call.end", call_id, {})
         end = time.time() + _HOME_S
-        while any(True for _ in _live(recorder)) and time.time() < end:
+        while any(True for _ in _live(recorder, over)) and time.time() < end:
             await asyncio.sleep(_LOOK_S)
 
     async def _everybody_leaves(self, recorder: Recorder) -> None:
@@ -224,14 +229,14 @@ class ChaosRun:
             facts.troubles.append(f"the local Twilio's ledgers lack {facts.world.dropped} entries")
 
 
-def _live(recorder: Recorder) -> Iterator[Call]:
-    """Calls that have not ended, or still want something."""
-    for state in recorder.calls.values():
-        if b'"state":"ended"' in state and b'"pending"' not in state:
-            continue
-        call = decode_state(state).call
+def _live(recorder: Recorder, over: set[bytes]) -> Iterator[Call]:
+    """Calls that have not ended, or still want something; those that are `over` are noted and asked no more."""
+    for key in recorder.calls.keys() - over:
+        call = decode_state(recorder.calls[key]).call
         if isinstance(call, Call) and (call.state is not CallState.ENDED or call.pending):
             yield call
+        else:
+            over.add(key)
 
 
 def _given_up(folder: Path) -> set[str | None]:
