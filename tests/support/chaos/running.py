@@ -171,6 +171,10 @@ class ChaosRun:
             await asyncio.sleep(_IN_HAND_S)
             covered = recorder.covered
             behind = {f"inbox[{p}]": end - covered[p] for p, end in ends.items() if covered[p] < end}
+            for unit in self.services.units[Part.INGRESS]:
+                spooled = await self.services.spooled(unit)
+                if spooled != 0:
+                    behind[f"the spool of {unit.name}"] = -1 if spooled is None else spooled
             took_s = time.time() - began
             if not behind or took_s > _HEAL_S:
                 return behind, took_s

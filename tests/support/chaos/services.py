@@ -225,13 +225,22 @@ class Services:
 
     async def live_partitions(self, unit: Unit) -> int:
         """How many partitions a service owns and has restored; 0 when it does not answer."""
+        return await self._figure(unit, f'cordboard_partitions_live{{service="{unit.part.value}"}}') or 0
+
+    async def spooled(self, unit: Unit) -> int | None:
+        """How many records an ingress has answered for that the log does not have yet; None when it does not answer."""
+        return await self._figure(unit, "cordboard_spool_records")
+
+    async def _figure(self, unit: Unit, name: str) -> int | None:
+        """One of a service's metrics; None where it is not."""
         if self._session is None:
-            return 0
+            return None
         try:
             async with self._session.get(f"{unit.service.ops}/metrics") as answer:
-                return sum(int(float(line.split()[-1])) for line in _live_lines(await answer.text(), unit.part))
+                lines = (await answer.text()).splitlines()
         except (aiohttp.ClientError, TimeoutError):
-            return 0
+            return None
+        return next((int(float(line.split()[-1])) for line in lines if line.startswith(f"{name} ")), None)
 
     async def status(self, url: str) -> int:
         """The status of a GET, 0 when nobody answers."""
@@ -262,8 +271,3 @@ class Services:
     def wrong(self) -> Counter[str]:
         """What the processes did that nobody asked for."""
         return Counter(line for unit in self.all for line in unit.wrong)
-
-
-def _live_lines(metrics: str, part: Part) -> list[str]:
-    own = f'cordboard_partitions_live{{service="{part.value}"}} '
-    return [line for line in metrics.splitlines() if line.startswith(own)]
