@@ -10,7 +10,7 @@ DEV := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 PARTS ?= $(sort $(notdir $(patsubst %/run.py,%,$(wildcard benchmarks/*/run.py))))
 
-.PHONY: help install run test check format fast simulate fire fuzz audit bench schemas flows histories lock clean
+.PHONY: help install run test check format fast simulate chaos fire fuzz audit bench schemas flows histories lock clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ SEEDS ?= 0-2000
 
 simulate: $(DEV) ## run the whole system on simulated time, log, network and Twilio: make simulate SEEDS=0-100000, or SEEDS=17
 	PYTHONPATH=.:tests/support $(BIN)/python -m simulation $(SEEDS)
+
+CHAOS := WEBHOOKS KILLS BROKERS SEED RATE AT_ONCE TAKEOVERS MINUTES REPORT
+
+chaos: $(DEV) ## real Kafka, real processes, kill -9 under load: make chaos WEBHOOKS=250000 KILLS=60 BROKERS=3 SEED=1
+	PYTHONPATH=.:tests/support $(BIN)/python -m chaos $(foreach word,$(CHAOS),$(if $(filter-out undefined,$(origin $(word))),$(word)=$($(word))))
 
 ROUNDS ?= 1000
 

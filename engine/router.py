@@ -13,7 +13,7 @@ import structlog
 from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.owned import OwnerStatus
+from cordboard.log.owned import OwnerStatus, has_joined
 from cordboard.log.port import (
     MAX_RECORD_BYTES,
     Entry,
@@ -71,6 +71,7 @@ class Router:
             live=tuple(s.partition for s in sources if s.live),
             lag=sum(s.in_hand for s in sources),
             failed=tuple((s.partition, s.failure) for s in sources if s.failure),
+            joined=has_joined(self._subscription),
         )
 
     # AssignmentListener

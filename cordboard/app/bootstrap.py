@@ -180,6 +180,8 @@ def _not_owned(status: OwnerStatus, everything: int | None) -> str | None:
     """Why an owner is not ready; `everything` is how many partitions it must have where nobody else can have them."""
     if status.failed:
         return "; ".join(f"partition {partition}: {reason}" for partition, reason in status.failed)
+    if not status.joined:
+        return "not yet a member of the group"
     waiting = len(set(status.assigned) - set(status.live))
     if waiting:
         return f"{waiting} of {len(status.assigned)} partitions are being restored"

@@ -82,7 +82,7 @@ class KafkaTimes(msgspec.Struct, frozen=True):
     join_s: float = 60.0
     close_s: float = 3.0
     session_s: float = 10.0
-    heartbeat_s: float = 0.5
+    heartbeat_s: float = 0.2
     """How soon members learn that one has left: bounds a planned hand-over. A heartbeat costs next to nothing."""
     rebalance_s: float = 30.0
     stall_s: float = 15.0

@@ -1,11 +1,12 @@
 """What the ownership loop asks of the engine and of the action workers, and what it says about itself."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from cordboard.log.port import FencedPartition, Record
+from cordboard.log.port import FencedPartition, Record, Subscription
 
 
 class Owned(Protocol):
@@ -51,7 +52,8 @@ class OwnerStatus(msgspec.Struct, frozen=True):
     """For `/readyz` and metrics: partitions assigned, those live (restored), and source records not handled yet.
 
     `failed` has a reason for each partition that is assigned, not live, and not merely being restored. The last three
-    are totals since the start: partitions taken, failures of any kind, and how many of those were fences.
+    are totals since the start: partitions taken, failures of any kind, and how many of those were fences. `joined`: the
+    group counts us as a member; before that, having no partition says nothing.
     """
 
     assigned: tuple[int, ...]
@@ -61,6 +63,14 @@ class OwnerStatus(msgspec.Struct, frozen=True):
     takes: int = 0
     failures: int = 0
     fences: int = 0
+    joined: bool = True
+
+
+def has_joined(subscription: "asyncio.Future[Subscription] | None") -> bool:
+    """Whether the group counts the subscriber as a member."""
+    if subscription is None or not subscription.done() or subscription.cancelled():
+        return False
+    return subscription.result().member().generation >= 0
 
 
 class OwnerTotals(msgspec.Struct):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.owned import Owned, OwnerLimits, OwnerStatus, OwnerTotals, Watched
+from cordboard.log.owned import Owned, OwnerLimits, OwnerStatus, OwnerTotals, Watched, has_joined
 from cordboard.log.port import Bounds, Log, PositionLostError, Subscription
 from cordboard.log.tenure import Phase, Tenure, Terms
 from schemas.topics import Topic
@@ -87,6 +87,7 @@ class Owner:
             takes=self._totals.takes,
             failures=self._totals.failures,
             fences=self._totals.fences,
+            joined=has_joined(self._subscribed),
         )
 
     # AssignmentListener

@@ -74,14 +74,29 @@ class Service:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(20)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal. Nothing happens to one that has ended."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its latest start."""
+        return self._process.pid if self._process is not None else None
+
     def ends_with(self) -> int:
         """Wait until it ends by itself; gives the exit code."""
         assert self._process is not None
         return self._process.wait(PATIENCE_S)
 
+    @property
+    def log_file(self) -> Path:
+        """What it wrote, over all its starts."""
+        return self._folder / f"{self.name}.log"
+
     def tail(self) -> str:
         """The last of what it wrote."""
-        return (self._folder / f"{self.name}.log").read_text()[-3000:]
+        return self.log_file.read_text()[-3000:]
 
     @property
     def dead(self) -> bool:

@@ -64,6 +64,15 @@ async def test_the_end_releases_commits_and_leaves(log: Log) -> None:
         assert await sub.committed(0) == 2
 
 
+async def test_a_member_is_told_from_one_that_waits_to_join(log: Log) -> None:
+    """A rolling restart goes on when a process is ready: one that the group does not know yet is not."""
+    journal = Journal()
+    async with owning(log, journal) as owner:
+        assert not owner.status().joined
+        await eventually(is_live(owner, ALL), "all partitions live")
+        assert owner.status().joined
+
+
 async def test_partitions_move_to_a_newcomer_without_loss_or_doubling(log: Log) -> None:
     """While records keep coming, a second member joins and leaves; the state shows each record applied once."""
     journal = Journal()

@@ -1,67 +1,55 @@
 """What must be true of every run, whatever went wrong in it: the twelve invariants of reliability.md 5.3.
 
 Each is a function from the ledgers to what it finds wrong; the names say the number in the document. Those about
-Twilio's side are in `invariants_twilio.py`.
+Twilio's side are in `twilio_rules.py`.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from checker.ledgers import Ledgers, StateEntry
+from checker.refused import remember
 from cordboard.log.port import Record
-from engine.core.config import CoreConfig
-from engine.core.step import Switchboard
 from engine.limits import EngineLimits
 from engine.refusals import Refusals
 from ingress.webhooks import SOURCES
 from schemas.codec import encode
 from schemas.ids import timer_record_id
-from schemas.policy import Policies, Policy
 from schemas.records import ActionReport, Command, TimerDue, Webhook
 from schemas.routes import Route
 from schemas.state import Call, CallState
 from schemas.topics import CLAIM_KEY, Topic
-from simulation.ledgers import Ledgers, StateEntry
-from simulation.network import Callback
-from simulation.nodes import NUMBER
-from simulation.phones import ACCOUNT
-from simulation.plan import Begins
-from simulation.refused import remember
-from simulation.world import CUSTOMER
 
 Wrong = Iterator[str]
 Invariant = Callable[[Ledgers], Wrong]
 
 _LATE_MS = 1_000
-_BROKEN = frozenset(
-    {"action.broke", "engine.record_poisoned", "ownership.work_failed", "router.partition_stopped",
-     "router.command_poisoned", "engine.stale_owner_wrote", "ledger.owner_decreased", "ledger.unreadable"}
-)  # fmt: skip
 
 
 def i01_acknowledged_is_kept(ledgers: Ledgers) -> Wrong:
     """Every acknowledged webhook is in the inbox, or set aside with its bytes, and covered by the state."""
     kept = {
-        (record.source, _form(msgspec.json.decode(record.params, type=dict[str, str])))
-        for records in ledgers.inbox
+        (record.source, form_of(msgspec.json.decode(record.params, type=dict[str, str])))
+        for records in ledgers.inbox.values()
         for record in records
         if isinstance(record, Webhook)
     }
-    aside = {_form(dict(parse_qsl((r.value or b"").decode()))) for r in ledgers.records(Topic.DEAD_LETTERS)}
-    for callback in ledgers.world.network.callbacks:
+    aside = {form_of(dict(parse_qsl((r.value or b"").decode()))) for r in ledgers.dead_letters}
+    for callback in ledgers.callbacks:
         source = SOURCES.get(callback.route)
-        form = _form(callback.form)
+        form = form_of(callback.form)
         if callback.route is Route.VOICEMAIL and "left=" not in callback.url:
             continue  # the document before the message leaves no record
         if callback.acked and source is not None and (source, form) not in kept and form not in aside:
-            yield f"acknowledged and not in the inbox: {callback.route} {_brief(callback.form)}"
+            yield f"acknowledged and not in the inbox: {callback.route} {brief(callback.form)}"
 
 
 def i02_once_and_in_order(ledgers: Ledgers) -> Wrong:
     """Versions of a call have no gap and no fork, offsets only grow, and no record id changes a call twice."""
-    for entries in ledgers.state:
+    for entries in ledgers.state.values():
         versions: dict[bytes, int] = {}
         offsets: dict[bytes, int] = {}
         for entry in entries:
@@ -87,16 +75,12 @@ def i03_owners(ledgers: Ledgers) -> Wrong:
     """Nothing but the latest claimant's appends is in a fenced partition, and claims are few."""
     for topic in (Topic.STATE, Topic.LEDGER):
         for partition in ledgers.partitions:
-            records = ledgers.world.log.records(topic, partition)
+            records = ledgers.log_records(topic, partition)
             yield from _owners_of(topic, partition, records)
             claims = sum(record.key == CLAIM_KEY for record in records)
-            allowed = 2 * ledgers.world.assigned[_source(topic), partition] + len(ledgers.world.script.struck)
+            allowed = ledgers.claims_explained(topic, partition)
             if claims > allowed:
                 yield f"{topic.value}[{partition}]: {claims} claims, at most {allowed} are explained"
-
-
-def _source(topic: Topic) -> Topic:
-    return Topic.INBOX if topic is Topic.STATE else Topic.ACTIONS
 
 
 class _Owned(msgspec.Struct):
@@ -106,9 +90,8 @@ class _Owned(msgspec.Struct):
 _owner = msgspec.json.Decoder(_Owned).decode
 
 
-def _owners_of(topic: Topic, partition: int, records: tuple[Record, ...] | list[Record] | object) -> Wrong:
+def _owners_of(topic: Topic, partition: int, records: Sequence[Record]) -> Wrong:
     token = -1
-    assert isinstance(records, (tuple, list))
     for record in records:
         if record.key == CLAIM_KEY:
             token = record.offset
@@ -120,7 +103,7 @@ def _owners_of(topic: Topic, partition: int, records: tuple[Record, ...] | list[
 def i04_every_action_ends(ledgers: Ledgers) -> Wrong:
     """Every action wanted ends in exactly one of done, failed, expired, unknown."""
     outcomes: dict[str, set[str]] = defaultdict(set)
-    for records in ledgers.inbox:
+    for records in ledgers.inbox.values():
         for record in records:
             if isinstance(record, ActionReport):
                 outcomes[record.action].add(record.outcome.value)
@@ -134,7 +117,7 @@ def i04_every_action_ends(ledgers: Ledgers) -> Wrong:
 
 def i08_terminal_is_terminal(ledgers: Ledgers) -> Wrong:
     """A call that has ended stays so, and one that was forgotten does not come back."""
-    for entries in ledgers.state:
+    for entries in ledgers.state.values():
         ended: set[bytes] = set()
         forgotten: set[bytes] = set()
         for entry in entries:
@@ -155,8 +138,8 @@ def _terminal(entry: StateEntry, ended: set[bytes], forgotten: set[bytes]) -> Wr
 
 def i09_timers(ledgers: Ledgers) -> Wrong:
     """A timer fires never early, has one effect, is not late where nothing went wrong, and none is forgotten."""
-    quiet = not ledgers.world.plan.faults
-    for records in ledgers.inbox:
+    quiet = ledgers.quiet
+    for records in ledgers.inbox.values():
         first: dict[str, int] = {}
         for record in records:
             if not isinstance(record, TimerDue):
@@ -173,7 +156,7 @@ def i09_timers(ledgers: Ledgers) -> Wrong:
 
 def _overdue(ledgers: Ledgers) -> Wrong:
     """No timer of a call waits although its time has come."""
-    for now, calls in ((ledgers.run.agreed.at_ms, ledgers.run.agreed.calls), (ledgers.run.ended_ms, ledgers.calls)):
+    for now, calls in ledgers.looks:
         for call in calls.values():
             for name, due in call.timers.items():
                 if due < now - _LATE_MS:
@@ -199,13 +182,13 @@ def _timers_twice(ledgers: Ledgers) -> Wrong:
 
 def i10_healed(ledgers: Ledgers) -> Wrong:
     """Thirty seconds after the last fault nothing is behind; at the end every command has its one result."""
-    for place, behind in ledgers.run.lag_after_healing.items():
+    for place, behind in ledgers.behind.items():
         yield f"{place} is {behind} records behind 30 s after the last fault"
     yield from _answered(ledgers)
 
 
 def _answered(ledgers: Ledgers) -> Wrong:
-    for command_id in _commands(ledgers):
+    for command_id in ledgers.commands:
         answers = {(a["outcome"], a.get("reason")) for a in ledgers.results.get(command_id, ())}
         if not answers:
             yield f"command {command_id} was never answered"
@@ -213,16 +196,9 @@ def _answered(ledgers: Ledgers) -> Wrong:
             yield f"command {command_id} has different answers: {sorted(answers, key=str)}"
 
 
-def _commands(ledgers: Ledgers) -> Iterator[str]:
-    for call in ledgers.world.plan.calls:
-        first = 0 if call.begins is Begins.DIAL else 1
-        yield from (f"{call.number}-{number}" for number in range(first, len(call.commands) + 1))
-
-
 def i11_rebuilt(ledgers: Ledgers) -> Wrong:
     """Replaying the inbox through the pure step gives the live state, byte for byte, and so does the state log."""
-    policies = Policies(Policy(**ledgers.world.plan.policy))
-    board = Switchboard(CoreConfig(policies, account_sid=ACCOUNT, number=NUMBER, queues=True))
+    board = ledgers.switchboard()
     for partition in ledgers.partitions:
         rebuilt: dict[str, Call] = {}
         refusals = Refusals(EngineLimits().parked_records)
@@ -239,10 +215,9 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
                 rebuilt[record.call_id] = after
             else:
                 rebuilt.pop(record.call_id, None)
-        live = ledgers.world.live(partition)
         for call_id, call in rebuilt.items():
             encoded = encode(call)
-            if live is None or live.state_of(call_id) != encoded:
+            if ledgers.live_state(partition, call_id) not in {encoded, msgspec.UNSET}:
                 yield f"{_tail(call_id)}: the live state is not what the inbox gives"
             stored = ledgers.calls.get(call_id)
             if stored is None or encode(stored) != encoded:
@@ -251,25 +226,15 @@ def i11_rebuilt(ledgers: Ledgers) -> Wrong:
 
 def i12_nothing_personal_in_logs(ledgers: Ledgers) -> Wrong:
     """No number of anybody in what was logged."""
-    plan = ledgers.world.plan
-    numbers = {CUSTOMER.format(call.number) for call in plan.calls} | {NUMBER}
-    numbers |= {person.address for call in plan.calls for person in call.people if person.address.startswith("+")}
-    for entry in ledgers.world.logged:
-        text = repr(entry)
-        if "+1555" in text and any(number in text for number in numbers):
-            yield f"a number in the log: {entry.get('event')}"
+    for text in ledgers.said:
+        if "+1555" in text and any(number in text for number in ledgers.numbers):
+            yield f"a number in the log: {text[:120]}"
 
 
 def i13_nothing_breaks(ledgers: Ledgers) -> Wrong:
     """No poisoned record, no dead letter but callbacks of calls that never came, no process that fails by itself."""
-    if ledgers.run.stuck:
-        yield ledgers.run.stuck
-    yield from ledgers.world.overdue
-    yield from ledgers.world.loop.failures
-    for entry in ledgers.world.logged:
-        if entry.get("event") in _BROKEN:
-            yield f"logged: {entry.get('event')} {entry.get('reason', entry.get('exc_info', ''))!r}"
-    for letter in ledgers.records(Topic.DEAD_LETTERS):
+    yield from ledgers.troubles()
+    for letter in ledgers.dead_letters:
         reason = dict(letter.headers).get("reason", b"").decode()
         if reason != "unplaced":
             yield f"dead letter: {reason} {dict(letter.headers).get('detail', b'').decode()[:120]}"
@@ -277,48 +242,17 @@ def i13_nothing_breaks(ledgers: Ledgers) -> Wrong:
 
 def i18_nothing_leaves_early(ledgers: Ledgers) -> Wrong:
     """No action and no event is published before the state that wants it is durable."""
-    log = ledgers.world.log
     durable: dict[str, int] = {}
-    for entries in ledgers.state:
+    for entries in ledgers.state.values():
         for entry in entries:
             if entry.call is not None:
-                place = log.place(Topic.STATE, entry.record.partition, entry.record.offset)
-                durable.setdefault(f"{entry.call.call_id}.{entry.call.version}", place)
+                durable.setdefault(f"{entry.call.call_id}.{entry.call.version}", ledgers.place(entry.record))
     for topic in (Topic.ACTIONS, Topic.EVENTS):
         for record in ledgers.records(topic):
             own_id = _id(record.value or b"").id
             written = durable.get(own_id.rpartition(".")[0])
-            if written is not None and log.place(topic, record.partition, record.offset) < written:
+            if written is not None and ledgers.place(record) < written:
                 yield f"{topic.value}: {own_id[-16:]} left before its state was durable"
-
-
-def i19_answered_earlier_is_earlier(ledgers: Ledgers) -> Wrong:
-    """What a node has answered before it was sent something else of the same call is in the inbox before that."""
-    firsts: dict[tuple[str, frozenset[tuple[str, str]]], tuple[str, int]] = {}
-    for records in ledgers.inbox:
-        for offset, record in enumerate(records):
-            if isinstance(record, Webhook):
-                params = msgspec.json.decode(record.params, type=dict[str, str])
-                firsts.setdefault((record.source, _form(params)), (record.call_id, offset))
-    said = [(SOURCES.get(c.route), _form(c.form), c) for c in ledgers.world.network.callbacks]
-    times = Counter((source, form) for source, form, _ in said)
-    told = [
-        (*firsts[source, form], callback)
-        for source, form, callback in said
-        if source is not None and times[source, form] == 1 and (source, form) in firsts
-    ]
-    for call_id, offset, callback in told:
-        nodes = {attempt.node for attempt in callback.attempts}
-        if len(nodes) != 1:
-            continue  # another node may have been quicker
-        began = callback.attempts[0].began
-        for other_call, other_offset, other in told:
-            if other_call == call_id and other_offset > offset and _answered_before(other, nodes, began):
-                yield f"{_brief(callback.form)} overtook {_brief(other.form)}, which was answered before it came"
-
-
-def _answered_before(callback: Callback, nodes: set[str], moment: int) -> bool:
-    return any(a.node in nodes and a.answered is not None and a.answered < moment for a in callback.attempts)
 
 
 class _Identified(msgspec.Struct):
@@ -328,18 +262,20 @@ class _Identified(msgspec.Struct):
 _id = msgspec.json.Decoder(_Identified).decode
 
 
-LOG_INVARIANTS: tuple[Invariant, ...] = (
+LOG_RULES: tuple[Invariant, ...] = (
     i13_nothing_breaks, i01_acknowledged_is_kept, i02_once_and_in_order, i03_owners, i04_every_action_ends,
     i08_terminal_is_terminal, i09_timers, i10_healed, i11_rebuilt, i12_nothing_personal_in_logs,
-    i18_nothing_leaves_early, i19_answered_earlier_is_earlier,
+    i18_nothing_leaves_early,
 )  # fmt: skip
 
 
-def _form(fields: dict[str, str]) -> frozenset[tuple[str, str]]:
+def form_of(fields: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """What makes two forms the same: an empty field counts as none."""
     return frozenset((name, value) for name, value in fields.items() if value)
 
 
-def _brief(form: dict[str, str]) -> str:
+def brief(form: Mapping[str, str]) -> str:
+    """A callback in a few words."""
     return " ".join(form[name] for name in ("StatusCallbackEvent", "CallStatus", "ParticipantLabel") if name in form)
 
 

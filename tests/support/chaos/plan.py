@@ -1,0 +1,158 @@
+"""The plan of a chaos run: every fault and every call, from the seed alone. When they really happen differs."""
+
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+import msgspec
+
+from chaos.options import Options
+
+NUMBER = "+15550100"
+_PEOPLE = 50
+
+
+class Blow(StrEnum):
+    """What happens to a part."""
+
+    KILL = "kill -9"
+    STOP = "SIGSTOP"
+    """Stands still for a while with its sockets open: a zombie when it wakes up."""
+    ROLL = "rolling restart"
+    """SIGTERM and start of each one, one after the other."""
+    CUT = "cut"
+    """Every connection of a link breaks, and new ones are refused for a while."""
+    DELAY = "delay"
+    """Everything on a link takes longer for a while."""
+
+
+class Part(StrEnum):
+    """Whom a blow hits."""
+
+    ENGINE = "engine"
+    ACTIONS = "actions"
+    INGRESS = "ingress"
+    BROKER = "broker"
+    TO_BROKER = "services to broker"
+    TO_TWILIO = "workers to Twilio"
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One blow, when `at` (0 to 1) of the load is done. `seconds`: how long it lasts, or until the dead are started."""
+
+    at: float
+    blow: Blow
+    part: Part
+    which: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """As it is shown while it happens."""
+        return f"{self.blow.value} {self.part.value}-{self.which + 1} {self.seconds:.1f} s"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A command, given `after_s` seconds after the one before has had its result."""
+
+    name: str
+    data: dict[str, Any]
+    after_s: float
+
+
+class CallScript(msgspec.Struct, frozen=True):
+    """One caller: what is commanded meanwhile, and who ends it. `stays`: until everybody is sent home."""
+
+    caller: str
+    said: tuple[Said, ...]
+    ends_by_command: bool
+    stays: bool
+    impatient_s: float
+    """Hangs up so long after the start whatever happens, 0 for not."""
+
+
+_KILLED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.ENGINE, Part.ACTIONS, Part.BROKER)
+_STOPPED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.BROKER, Part.ENGINE, Part.ACTIONS)
+_ROLLED = (Part.ENGINE, Part.ACTIONS, Part.BROKER, Part.INGRESS)
+_LINKED = (Part.TO_BROKER, Part.TO_TWILIO)
+_STANDS_STILL_S = {
+    Part.ENGINE: (1.0, 14.0),
+    Part.ACTIONS: (1.0, 14.0),
+    Part.INGRESS: (0.5, 4.0),
+    Part.BROKER: (1.0, 8.0),
+}
+
+
+def draw_faults(options: Options) -> tuple[Fault, ...]:
+    """Everything that will go wrong, in its order."""
+    rng = Random(f"chaos-faults-{options.seed}-{options.brokers}")  # noqa: S311 - not for secrets
+    count = options.kills
+    blows = [(Blow.KILL, _KILLED[number % len(_KILLED)]) for number in range(count)]
+    blows += [(Blow.STOP, _STOPPED[number % len(_STOPPED)]) for number in range(_part_of(count, 3))]
+    blows += [(Blow.CUT, _LINKED[number % len(_LINKED)]) for number in range(_part_of(count, 6))]
+    blows += [(Blow.DELAY, _LINKED[number % len(_LINKED)]) for number in range(_part_of(count, 6))]
+    blows += [(Blow.ROLL, _ROLLED[number % len(_ROLLED)]) for number in range(_part_of(count, 15))]
+    rng.shuffle(blows)
+    step = 1 / max(len(blows), 1)
+    return tuple(
+        _fault(rng, options, blow, part, 0.02 + 0.96 * step * (number + rng.random()))
+        for number, (blow, part) in enumerate(blows)
+    )
+
+
+def _part_of(count: int, divisor: int) -> int:
+    return -(-count // divisor)
+
+
+def _fault(rng: Random, options: Options, blow: Blow, part: Part, at: float) -> Fault:
+    which = rng.randrange(options.brokers if part in {Part.BROKER, Part.TO_BROKER} else 2)
+    match blow:
+        case Blow.STOP:
+            seconds = rng.uniform(*_STANDS_STILL_S[part])
+        case Blow.KILL:
+            seconds = rng.choice((0.1, 0.5, 1.0, 3.0))
+        case Blow.CUT | Blow.DELAY:
+            seconds = rng.uniform(0.2, 5.0)
+        case Blow.ROLL:
+            seconds = 0.0
+    return Fault(round(at, 4), blow, part, 0 if part is Part.TO_TWILIO else which, round(seconds, 2))
+
+
+def draw_call(seed: int, number: int) -> CallScript:
+    """The call with that number."""
+    rng = Random(f"chaos-call-{seed}-{number}")  # noqa: S311 - not for secrets
+    said = [_say(rng, "call.connect", to=_somebody(rng))]
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        said += _topic(rng)
+    return CallScript(
+        caller=f"+1555{1_000_000 + number % 9_000_000:07d}",
+        said=tuple(said),
+        ends_by_command=rng.random() < 0.5,
+        stays=number % 100 == 7,
+        impatient_s=round(rng.uniform(0.2, 8.0), 2) if rng.random() < 0.1 else 0.0,
+    )
+
+
+def _topic(rng: Random) -> list[Said]:
+    match rng.choice(("hold", "hold", "mute", "transfer", "transfer", "add")):
+        case "hold":
+            return [_say(rng, "call.hold"), _say(rng, "call.resume")]
+        case "mute":
+            return [_say(rng, "call.mute", leg="agent"), _say(rng, "call.unmute", leg="agent")]
+        case "transfer":
+            return [_say(rng, "call.transfer", mode="cold", targets=[_somebody(rng)])]
+        case _:
+            return [_say(rng, "call.add", to=_somebody(rng)), _say(rng, "call.remove", leg="third")]
+
+
+def _say(rng: Random, name: str, **data: object) -> Said:
+    return Said(name, data, _pause(rng))
+
+
+def _pause(rng: Random) -> float:
+    return round(rng.uniform(0.0, 1.5), 2)
+
+
+def _somebody(rng: Random) -> str:
+    """An agent's own device now and then; mostly a phone, which is dialled once and never again."""
+    who = rng.randrange(_PEOPLE)
+    return f"client:agent{who}" if rng.random() < 0.2 else f"phone:+1555800{who:04d}"
