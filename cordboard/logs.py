@@ -13,6 +13,8 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import ExcInfo
 
+from cordboard.metrics import LOG_LINES_LOST
+
 _DIGITS = re.compile(r"\+?\d{5,}")
 
 
@@ -43,6 +45,20 @@ def _write_trace(target: TextIO, exc_info: ExcInfo) -> None:
     target.write("\n" + (masked("".join(traceback.format_exception(*exc_info))) or ""))
 
 
+class _Stderr:
+    """Writes lines to stderr as it is at that moment; a line that cannot be written is counted, and costs no call."""
+
+    def msg(self, line: str) -> None:
+        """Write one line, whole."""
+        try:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # the reader of a pipe has gone, the disk is full; closed
+            LOG_LINES_LOST.inc()
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> None:
     """Set up structlog for the process. `json=None`: JSON unless stderr is a terminal."""
     as_json = not sys.stderr.isatty() if json is None else json
@@ -60,6 +76,6 @@ def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> No
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Stderr(),
         cache_logger_on_first_use=True,
     )

@@ -64,3 +64,4 @@ TWILIO_SECONDS = Histogram("cordboard_twilio_seconds", "REST request to answer, 
 ACTIONS_RECONCILED = Counter(
     "cordboard_actions_reconciled_total", "Doubtful outcomes looked up, by what was found.", ["found"]
 )
+LOG_LINES_LOST = Counter("cordboard_log_lines_lost_total", "Log lines that stderr did not take; calls went on.")

@@ -3,6 +3,7 @@
 Helpers that tests and benchmarks share lie in `tests/support` and are imported by their plain names.
 """
 
+import logging
 import os
 import re
 import uuid
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
+from cordboard.logs import configure_logs
 from kafka_broker import KafkaBroker
 from kafka_jars import KafkaUnavailableError, fetch_jars
 
@@ -39,9 +42,11 @@ settings.load_profile("cordboard")
 
 
 def pytest_configure() -> None:
-    """Remove our own settings from the environment: a test sees what it sets itself."""
+    """Remove our own settings from the environment: a test sees what it sets itself. Log as a service does."""
     for name in [name for name in os.environ if name.startswith("CORDBOARD_")]:
         del os.environ[name]
+    configure_logs(json=True)
+    structlog.configure(cache_logger_on_first_use=False)  # tests look at logs, each in its own way
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             limit_s = _FETCH_AND_START_S  # the first one pays for fetching and starting
         if limit_s and item.get_closest_marker("timeout") is None and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.timeout(limit_s))
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """Leave logging as it was: a command that runs inside of a test sets it up for its whole process."""
+    root = logging.getLogger()
+    handlers, level, ours = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.configure(**ours)
 
 
 @pytest.fixture(scope="session")

@@ -125,9 +125,9 @@ class Publisher:
 
     async def _send_next(self, lane: _Lane) -> None:
         calls: list[_Call] = []
-        error: LogError | None = None
         deadline = lane.waiting[0][1].deadline
         doing = f"{lane.name}[{lane.partition}]"
+        error: LogError | None = LogUnavailableError(f"{doing}: sending broke off before it was acknowledged")
         try:
             with explained(doing):
                 async with asyncio.timeout_at(deadline):
@@ -135,15 +135,13 @@ class Publisher:
                     batch = new_batch(producer, (entry for entry, _ in lane.waiting))
                     calls.extend(_take(lane, batch))
                     await send_batch(producer, batch, lane.name, lane.partition)
+            error = None
         except LogError as failed:
             error = failed
-            if not calls:
+        finally:
+            if error is not None and not calls:
                 calls.extend(call for _, call in lane.waiting)
                 lane.waiting.clear()
-        except asyncio.CancelledError:
-            error = LogUnavailableError(f"{doing}: closed before it was acknowledged")
-            raise
-        finally:
             for call in calls:
                 call.entry_done(error)
             self._room.leave(len(calls))

@@ -76,6 +76,7 @@ class KafkaSubscription:
         """See `Subscription`. Raises `LogUnavailableError` with what has just gone wrong; polling on is right."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
+            self._end_fetch()
             self._raise_errors()
             if found := self._take(max_records):
                 return found
@@ -280,8 +281,14 @@ class KafkaSubscription:
                 self._moved.update({where.partition: now for where in found})
                 self._stalls = 0
         finally:
-            self._fetching = None
             self._news.set()
+
+    def _end_fetch(self) -> None:
+        """Forget a fetch that has ended. What it did not expect is raised to whoever polls, once for each fetch."""
+        if self._fetching is not None and self._fetching.done():
+            ended, self._fetching = self._fetching, None
+            if not ended.cancelled():
+                ended.result()
 
     def _failed(self, error: LogError) -> None:
         cause = error.__cause__

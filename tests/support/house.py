@@ -103,6 +103,7 @@ class House:
             return json.load(answer)
 
     def __enter__(self) -> Self:
+        self._logging = structlog.get_config()
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=self._logs))
         self._thread.start()
         assert self._up.wait(_PATIENCE_S)
@@ -118,7 +119,7 @@ class House:
         assert self._supervisor is not None
         self._loop.call_soon_threadsafe(self._supervisor.leave, "the test is over")
         self._thread.join(_PATIENCE_S)
-        structlog.reset_defaults()
+        structlog.configure(**self._logging)
         self._logs.close()
         assert not self._thread.is_alive()
         if self._error is not None:

@@ -239,6 +239,27 @@ async def test_a_listener_that_fails_is_told_to_whoever_polls(log: KafkaLog) -> 
             await poll_on(sub, {})
 
 
+async def test_what_a_fetch_did_not_expect_is_told_to_whoever_polls(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own in the background ends the polling; it is not tried again and again."""
+
+    def break_down(topic: Topic, found: object) -> Record:
+        raise ZeroDivisionError(f"{topic} {type(found)}")
+
+    await log.publish(Topic.INBOX, [entry(0, b"one")])
+    monkeypatch.setattr("cordboard.log.kafka_subscription.to_record", break_down)
+    notes = Notes()
+    async with log.subscribe("g", Topic.INBOX, notes) as sub:
+        async with polled_patiently(sub):
+            await eventually(lambda: notes.held == set(ALL), "joined")
+        for partition in ALL:
+            sub.seek(partition, 0)
+        sub.resume(ALL)
+        with pytest.raises(ZeroDivisionError):
+            await poll_on(sub, {})
+
+
 @asynccontextmanager
 async def polled_patiently(sub: Subscription) -> AsyncIterator[None]:
     """Keep polling, whatever is temporarily wrong."""

@@ -79,6 +79,23 @@ async def test_t4_a_publish_to_a_silent_kafka_ends(log: KafkaLog, proxy: KafkaPr
     assert await log.check() is None
 
 
+@pytest.mark.parametrize("where", ["send_batch", "new_batch"])
+async def test_what_breaks_down_in_our_own_code_is_never_an_acknowledgement(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whatever ends a sending, whoever publishes learns that nothing is known to be durable, and need not wait for it."""
+
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError(where)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(f"cordboard.log.kafka_publisher.{where}", break_down)
+        with pytest.raises(LogUnavailableError, match="broke off before it was acknowledged"):
+            await asyncio.wait_for(log.publish(Topic.INBOX, (entry(0, b"doubtful"),)), 10)
+    await log.publish(Topic.INBOX, (entry(0, b"after"),))
+    assert await read_values(log, Topic.INBOX, 0, 1) == [b"after"]
+
+
 async def test_t6_one_loop_turn_is_one_batch_a_partition(log: KafkaLog, proxy: KafkaProxy) -> None:
     """Hundreds of publishes in one turn of the loop are a handful of requests, and nobody is passed over."""
     await log.publish(Topic.INBOX, (entry(0, b"warm"),))

@@ -1,24 +1,15 @@
 """What is logged has no phone number and no local variable in it, however it came there."""
 
+import io
 import logging
-from collections.abc import Iterator
+import sys
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from cordboard.app.foreign_logs import take_foreign_logs
 from cordboard.logs import configure_logs
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Leave logging as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def break_down(caller: str) -> None:
@@ -55,3 +46,16 @@ def test_a_request_that_a_library_quotes_is_masked(capsys: pytest.CaptureFixture
     assert "library.said" in told
     assert "5550177" not in told
     assert "5550188" not in told
+
+
+def test_a_line_that_stderr_does_not_take_is_counted_and_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads our logs may go away; the calls go on."""
+    configure_logs(json=True)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    before = REGISTRY.get_sample_value("cordboard_log_lines_lost_total")
+    structlog.get_logger().info("engine.live")
+    lost = REGISTRY.get_sample_value("cordboard_log_lines_lost_total")
+    assert before is not None
+    assert lost == before + 1
