@@ -83,7 +83,7 @@ async def test_t4_a_publish_to_a_silent_kafka_ends(log: KafkaLog, proxy: KafkaPr
 async def test_what_breaks_down_in_our_own_code_is_never_an_acknowledgement(
     log: KafkaLog, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """Whatever ends a sending, whoever publishes learns that nothing is known to be durable, and need not wait for it."""
+    """Whatever ends a sending, whoever publishes learns at once that nothing is known to be durable."""
 
     def break_down(*_: object) -> None:
         raise ZeroDivisionError(where)
