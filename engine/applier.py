@@ -235,20 +235,27 @@ class Applier:
         self._rule.failed(now)
         _log.error("engine.dead_letter", reason=reason.value, partition=raw.partition, offset=raw.offset)
         batch.letters.append(dead_letter(raw, reason, detail))
-        if isinstance(record, Command) and not record.parked:
-            self._apologise(record, batch)
-        marked = record is not None and self._quarantine(raw, record, reason, batch)
+        apology = _apology(record) if isinstance(record, Command) and not record.parked else None
+        marked = record is not None and self._quarantine(raw, record, reason, apology, batch)
+        if record is not None and apology is not None and not marked:
+            batch.say_without_call([apology])
+            batch.events.append(Entry(self._partition, record.call_id.encode(), apology))
         if isinstance(record, (Webhook, Command)) and record.parked and not marked:
             batch.unpark(raw.offset, record.id)
         return True
 
-    def _quarantine(self, raw: Record, record: Inbox, reason: Reason, batch: Batch) -> bool:
-        """Mark the call that something of it is missing. False when there is none, or it has no room for the mark."""
+    def _quarantine(self, raw: Record, record: Inbox, reason: Reason, apology: bytes | None, batch: Batch) -> bool:
+        """Mark the call that something of it is missing. False when there is none, or it has no room for the mark.
+
+        The apology stands in the same state record: in one before it, it would pass for published (`unpublished`).
+        """
         call = self._calls.get(record.call_id)
         if call is None:
             return False
         step = quarantine(call, record, reason.value)
         said = _sort_out(step, call, record)
+        if apology is not None:
+            said.events.insert(0, apology)
         try:
             encoded = self._write(raw, record, call, step.call, said, batch)
         except RecordTooBigError:
@@ -257,20 +264,6 @@ class Applier:
         batch.good -= 1  # it does not end a row of dead letters
         _log.error("engine.call_quarantined", call_id=record.call_id, record=record.id, reason=reason.value)
         return True
-
-    def _apologise(self, command: Command, batch: Batch) -> None:
-        """Every command is answered, also one that we could not carry out by our own fault."""
-        result = Result(
-            command_id=command.command_id,
-            command_source=command.command_source,
-            command_type=command.command_type,
-            outcome=Outcome.FAILED,
-            reason="internal_error",
-        )
-        reply = Reply(result_id(command.command_source, command.command_id), result)
-        event = Voice(command).result(reply)
-        batch.say_without_call([event])
-        batch.events.append(Entry(self._partition, command.call_id.encode(), event))
 
     def _unplace(self, raw: Record, record: Inbox, batch: Batch) -> None:
         """Its call never came: a dead letter with the bytes as they came first. No fault of ours: no reason to stop."""
@@ -281,6 +274,18 @@ class Applier:
         if batch.good:
             self._rule.passed(batch.good, self._clock())
             batch.good = 0
+
+
+def _apology(command: Command) -> bytes:
+    """Every command is answered, also one that we could not carry out by our own fault."""
+    result = Result(
+        command_id=command.command_id,
+        command_source=command.command_source,
+        command_type=command.command_type,
+        outcome=Outcome.FAILED,
+        reason="internal_error",
+    )
+    return Voice(command).result(Reply(result_id(command.command_source, command.command_id), result))
 
 
 def _uncount(call: Call, batch: Batch) -> None:

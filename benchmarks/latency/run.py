@@ -24,8 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency.calls import ACCOUNT, TOKEN, agent_joins, begins, call_sid
+from free_ports import free_port
 from kafka_broker import KafkaBroker
-from stack import COMMAND, free_port
+from service_process import COMMAND
 
 _PREPARE_RATE = 400
 _READY_S = 60.0

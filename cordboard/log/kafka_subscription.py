@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from cordboard.errors import LogError, LogUnavailableError
+from cordboard.log.kafka_buffer import Buffer
 from cordboard.log.kafka_client import (
     RebalanceListener,
     generation_of,
@@ -59,7 +60,7 @@ class KafkaSubscription:
         self._held: set[int] = set()
         self._sought: set[int] = set()
         self._paused: set[int] = set()
-        self._buffer: dict[int, list[Record]] = {}
+        self._buffer = Buffer()
         self._errors: list[LogError] = []
         self._news = asyncio.Event()
         self._broken: asyncio.Future[str] | None = None
@@ -78,7 +79,7 @@ class KafkaSubscription:
         while True:
             self._end_fetch()
             self._raise_errors()
-            if found := self._take(max_records):
+            if found := self._buffer.take(self._paused, max_records):
                 return found
             self._news.clear()
             if self._fetching is None and self._consumer is not None and self._joined:
@@ -93,7 +94,7 @@ class KafkaSubscription:
         """See `Subscription`."""
         if partition in self._held and self._consumer is not None:
             self._consumer.seek(self._place(partition), offset)
-            self._buffer.pop(partition, None)
+            self._buffer.drop(partition)
             self._sought.add(partition)
 
     def pause(self, partitions: Sequence[int]) -> None:
@@ -231,7 +232,7 @@ class KafkaSubscription:
         """A partition that has records which the consumer does not bring, although it should (T9)."""
         now = asyncio.get_running_loop().time()
         since = now - self._settings.times.stall_s
-        reading = (self._held & self._sought) - self._paused - set(self._buffer)
+        reading = (self._held & self._sought) - self._paused - self._buffer.partitions()
         silent = {p for p in reading if self._moved.get(p, now) <= since}
         if not silent or self._consumer is None:
             return None
@@ -274,8 +275,7 @@ class KafkaSubscription:
         else:
             for where, batch in found.items():
                 if where.partition in self._held:
-                    records = [to_record(self._topic, r) for r in batch]
-                    self._buffer.setdefault(where.partition, []).extend(records)
+                    self._buffer.add(where.partition, [to_record(self._topic, r) for r in batch])
             if found:
                 now = asyncio.get_running_loop().time()
                 self._moved.update({where.partition: now for where in found})
@@ -311,18 +311,6 @@ class KafkaSubscription:
         if self._serving is not None and self._serving.done() and not self._serving.cancelled():
             self._serving.result()
             raise LogError(f"group {self._kafka_group}: nobody keeps its consumer at work any more")
-
-    def _take(self, max_records: int) -> dict[int, Sequence[Record]]:
-        found: dict[int, Sequence[Record]] = {}
-        for partition in [p for p in self._buffer if p not in self._paused]:
-            if max_records <= 0:
-                break
-            records = self._buffer.pop(partition)
-            found[partition] = records[:max_records]
-            if len(records) > max_records:
-                self._buffer[partition] = records[max_records:]
-            max_records -= len(found[partition])
-        return found
 
     def _report(self, error: LogError) -> None:
         if not self._errors:

@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from stack import NUMBER, OTHER, Call, Stack, free_port, until
+from free_ports import free_port
+from stack import NUMBER, OTHER, Call, Stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 

@@ -16,7 +16,7 @@ from cordboard.settings_checks import load_settings
 from free_ports import free_ports
 from house import AGENT, House
 from kafka_broker import KafkaBroker
-from readme import README, blocks, plain, sessions, shows
+from readme import README, blocks, call_id_in, plain, sessions, shows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -52,8 +52,7 @@ def test_the_sessions_show_what_comes(house: House, tmp_path: Path) -> None:
     """Every typed line is run in the order of the README, and its output is the README's but for ids and times."""
     export, calling, *rest = list(sessions(TEXT))
     env = environment(house)
-    shown_id = re.search(r"CA[0-9a-f]{32}", calling.shown[0])
-    assert shown_id is not None
+    shown_id = call_id_in(calling.shown[0])
     assert export.line == "export PATH=$PWD/.venv/bin:$PATH"
     assert len(rest) >= 10
 
@@ -64,12 +63,12 @@ def test_the_sessions_show_what_comes(house: House, tmp_path: Path) -> None:
         assert caller.stdout is not None
         try:
             first = caller.stdout.readline()
-            call_id = first.partition(", call ")[2].partition(".")[0]
+            call_id = call_id_in(first)
             house.until(call_id, "waiting")
             for typed in rest:
-                done = run(shlex.split(typed.line.replace(shown_id[0], call_id)), tmp_path, env)
+                done = run(shlex.split(typed.line.replace(shown_id, call_id)), tmp_path, env)
                 assert shows(typed.shown, done.stdout.splitlines()), f"$ {typed.line}\n{done.stdout}"
-            heard = [first.rstrip(), *caller.stdout.read().splitlines()]
+            heard = f"{first}{caller.stdout.read()}".replace(house.emulator, "http://127.0.0.1:8090").splitlines()
         finally:
             caller.terminate()
 

@@ -14,7 +14,8 @@ import msgspec
 from cordboard.app.output import commands_in, event_line
 from emulator.journal import RestRequest
 from flow_stage import Record, Stage, Told, instant, soon
-from stack import AGENT, COMMAND, NUMBER, Call, Json, until
+from service_process import COMMAND
+from stack import AGENT, NUMBER, Call, Json, until
 
 LAST_S = 70.0
 _PEOPLE_ARE_ASKED = {"call.connect", "call.dial", "call.add", "call.transfer"}

@@ -7,9 +7,14 @@ could take the port of a broker while that broker is down. These lie below that 
 import random
 import socket
 
-__all__ = ["free_ports"]
+__all__ = ["free_port", "free_ports"]
 
 _LOWEST, _HIGHEST = 20_000, 32_000  # Linux takes outgoing ports from 32768 up
+
+
+def free_port() -> int:
+    """One such port."""
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:

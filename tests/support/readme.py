@@ -18,6 +18,13 @@ _VARYING = (
 )
 
 
+def call_id_in(line: str) -> str:
+    """The id of the call that a line is about."""
+    found = re.search(r"CA[0-9a-f]{32}", line)
+    assert found is not None, line
+    return found[0]
+
+
 class Block(msgspec.Struct, frozen=True):
     """A fenced block: its language, its text, and the file that it is shown as."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from free_ports import free_ports
+from readme import call_id_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -119,7 +120,7 @@ def test_the_lines_that_run_prints_can_be_typed(tmp_path: Path) -> None:
         assert len(typed) >= 6
         with house.start(*shlex.split(typed[0])) as caller:
             assert caller.stdout is not None
-            call_id = caller.stdout.readline().partition(", call ")[2].partition(".")[0]
+            call_id = call_id_in(caller.stdout.readline())
             house.until(call_id, "waiting")
             for line in (line for line in typed[1:] if "--follow" not in line):
                 done = house.type(*shlex.split(line.replace("ID", call_id)))

@@ -99,10 +99,14 @@ async def test_a_step_that_breaks_leaves_the_call_as_it_was() -> None:
     await rig.close()
 
 
-async def test_the_answer_to_a_poisoned_command_survives_a_death() -> None:
-    """It stands in the outbox of the position record like any event."""
+@pytest.mark.parametrize("begun", [True, False])
+async def test_the_answer_to_a_poisoned_command_survives_a_death(begun: bool) -> None:  # noqa: FBT001
+    """It stands in an outbox like any event: in that of its call, or in that of the position without one."""
     rig = Rig()
     first = await rig.take()
+    if begun:
+        await rig.put(command("begin", CALL, 1))
+        await rig.feed(first)
     await rig.put(command("boom", CALL, 2))
     rig.die_at(Operation.PUBLISH, Point.BEFORE, Topic.EVENTS)
     with pytest.raises(CrashError):
@@ -110,7 +114,8 @@ async def test_the_answer_to_a_poisoned_command_survives_a_death() -> None:
 
     await rig.take()
 
-    assert [e["data"]["outcome"] for e in rig.events()] == ["failed"]
+    answers = [e["data"] for e in rig.events() if e["type"] == "cordboard.result.v1"]
+    assert [a["outcome"] for a in answers if a["command_id"] == "2"] == ["failed"]
     await rig.close()
 
 

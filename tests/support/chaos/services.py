@@ -16,7 +16,8 @@ from chaos.links import Link
 from chaos.plan import NUMBER, Part
 from chaos.twilio import WORLD_FILE
 from free_ports import free_ports
-from stack import ACCOUNT, TOKEN, Service
+from service_process import Service
+from stack import ACCOUNT, TOKEN
 
 OF_EACH = 2
 PARTITIONS = 8
