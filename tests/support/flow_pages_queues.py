@@ -5,6 +5,7 @@ from flow_play import Play
 from stack import OTHER
 
 TASKS = "unit/engine/core/test_tasks.py"
+WRAP_UP = "unit/engine/core/test_wrap_up.py"
 ENQUEUED = "unit/engine/core/test_enqueued_endings.py"
 FLOWS = "integration/test_enqueued.py"
 
@@ -40,12 +41,13 @@ QUEUE = Page(
     conference is, in the words of TaskRouter's own instruction, so that desktops and reports find it.
 
     A worker who does not come costs the reservation, not the search. When the worker leaves the call, the task is
-    wrapped up for `wrap_up_s` and completed.
+    `wrapping` until TaskRouter says that the worker is done, or the time for that is over (`wrap_up_s`); then it is
+    completed. A call whose customer has gone waits for that in `wrap_up`.
     """,
     (
         Flow(
             "The worker answers, and leaves",
-            "The reservation is accepted with the join; the task is completed with the leave.",
+            "The reservation is accepted with the join; with the leave the task is wrapping.",
             _connected,
         ),
         Flow(
@@ -85,6 +87,12 @@ QUEUE = Page(
             "`participant-leave`",
             "`failed`; the task is canceled",
             f"{TASKS}::test_the_caller_hangs_up_while_a_worker_is_looked_for",
+        ),
+        Ending(
+            "the customer hangs up first, the task is open",
+            "`task.completed`, or a timer",
+            "no command; `call.wrap_up`, then `call.ended`",
+            f"{WRAP_UP}::test_the_call_ends_when_the_worker_has_finished",
         ),
         Ending(
             "a transfer finds nobody",
@@ -153,7 +161,7 @@ ENQUEUED_PAGE = Page(
     """,
     (
         Flow("The worker answers", "Then the caller is held and resumed.", _enqueued, POLICY),
-        Flow("A cold transfer", "The worker is released, and the original task completed.", _enqueued_transfer, POLICY),
+        Flow("A cold transfer", "The worker is released, and the original task is wrapping.", _enqueued_transfer, POLICY),
         Flow("The caller gives up", "The worker's phone stops ringing.", _enqueued_gives_up, POLICY),
         Flow(
             "Nobody comes in time",
