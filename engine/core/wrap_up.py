@@ -6,8 +6,9 @@ has left, until TaskRouter says that the worker is done; the policy's `wrap_up_s
 
 from engine.core import tasks
 from engine.core.table import Act, Guard
-from engine.core.turn import LEG, TALKING_ROLES, Turn
+from engine.core.turn import LEG, TALKING_ROLES, TASK, Turn
 from schemas.state import TransferState
+from schemas.task_states import OPEN_TASK_STATES
 
 TIMER = "wrap_up"
 
@@ -35,8 +36,9 @@ def task_open(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
 
 
 def task_awaits_write_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
-    """Whether the worker of an open task has been in the room until now, and the policy sets no time for writing up."""
-    return tasks.is_open(turn) and bool(turn.talking()) and not turn.call.policy.wrap_up_s
+    """Whether the worker of an open task has been talking until now: their time for writing it up begins only here."""
+    agents = len(turn.talking())
+    return tasks.is_open(turn) and (agents > 1 or (agents > 0 and not turn.call.policy.wrap_up_s))
 
 
 def agents_talk(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
@@ -77,6 +79,13 @@ def await_tasks(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         turn.arm(TIMER, tasks.wrap_within_ms(turn))
 
 
+def finish_tasks(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """The time for writing up is over."""
+    for item in turn.call.tasks:
+        if item.state in OPEN_TASK_STATES:
+            turn.stimulate(TASK, "finish", item.task)
+
+
 WRAP_UP_GUARDS: dict[str, Guard] = {
     "wraps_up": wraps_up,
     "consult_abandoned": consult_abandoned,
@@ -90,4 +99,5 @@ WRAP_UP_EFFECTS: dict[str, Act] = {
     "begin_last_words": begin_last_words,
     "release_agents": release_agents,
     "await_tasks": await_tasks,
+    "finish_tasks": finish_tasks,
 }

@@ -15,6 +15,7 @@ async def _connected(play: Play) -> None:
     await play.sends("call.connect", "--to", "queue:support")
     await play.answers("agent-1")
     await play.hangs_up("agent-1")
+    await play.waits_for("task.completed")
 
 
 async def _declined(play: Play) -> None:
@@ -30,6 +31,8 @@ async def _transferred(play: Play) -> None:
     await play.answers("target-1")
     await play.sends("transfer.complete")
 
+
+WRITES_UP = "[defaults]\nwrap_up_s = 1\n"
 
 QUEUE = Page(
     "queue",
@@ -49,16 +52,19 @@ QUEUE = Page(
             "The worker answers, and leaves",
             "The reservation is accepted with the join; with the leave the task is wrapping.",
             _connected,
+            WRITES_UP,
         ),
         Flow(
             "The worker declines",
             "The reservation is rejected, and TaskRouter finds the next worker; here it is the same one again.",
             _declined,
+            WRITES_UP,
         ),
         Flow(
             "A warm transfer to a queue",
             "A new task that names the conference; its worker becomes the target.",
             _transferred,
+            WRITES_UP,
         ),
     ),
     (
@@ -103,7 +109,7 @@ QUEUE = Page(
     ),
 )
 
-POLICY = '["+15550100"]\nroute = "enqueue:support"\n'
+POLICY = WRITES_UP + '["+15550100"]\nroute = "enqueue:support"\n'
 
 
 async def _queues(play: Play) -> None:
@@ -161,7 +167,7 @@ ENQUEUED_PAGE = Page(
     """,
     (
         Flow("The worker answers", "Then the caller is held and resumed.", _enqueued, POLICY),
-        Flow("A cold transfer", "The worker is released, and the original task is wrapping.", _enqueued_transfer, POLICY),
+        Flow("A cold transfer", "The worker is released, and the original task wraps.", _enqueued_transfer, POLICY),
         Flow("The caller gives up", "The worker's phone stops ringing.", _enqueued_gives_up, POLICY),
         Flow(
             "Nobody comes in time",

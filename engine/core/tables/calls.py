@@ -94,7 +94,7 @@ CALL_ROWS: tuple[Row, ...] = (
     {"trigger": "session_over", "source": [RINGING, IN_CONFERENCE], "dest": ENDED, "after": ["end"]},
     {"trigger": "wrapped", "source": WRAP_UP, "dest": WRAP_UP, "conditions": ["task_awaits_write_up"],
      "after": ["release_agents"]},
-    {"trigger": "wrapped", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},
+    {"trigger": "wrapped", "source": WRAP_UP, "dest": ENDED, "after": ["finish_tasks", "end"]},
     {"trigger": "task_over", "source": WRAP_UP, "dest": "=", "conditions": ["task_open"]},
     {"trigger": "task_over", "source": WRAP_UP, "dest": "=", "conditions": ["agents_talk"]},
     {"trigger": "task_over", "source": WRAP_UP, "dest": ENDED, "after": ["end"]},

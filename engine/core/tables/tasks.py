@@ -64,6 +64,9 @@ TASK_ROWS: tuple[Row, ...] = (
     {"trigger": "wrapup", "source": ASSIGNED, "dest": WRAPPING, "after": ["await_wrap"]},
     {"trigger": "overdue", "source": WRAPPING, "dest": COMPLETED, "after": ["complete_at_twilio", "tell_over"]},
     {"trigger": "completed", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED, "after": ["stop_waiting", "tell_over"]},
-    {"trigger": "drop", "source": ASSIGNED, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    # The call has ended under the worker, who writes it up all the same; or the time for that is over.
+    {"trigger": "drop", "source": ASSIGNED, "dest": WRAPPING, "after": ["wrap_at_twilio", "await_wrap"]},
     {"trigger": "drop", "source": WRAPPING, "dest": "="},
+    {"trigger": "finish", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED,
+     "after": ["stop_waiting", "complete_at_twilio"]},
 )  # fmt: skip

@@ -123,3 +123,20 @@ def test_last_words_are_followed_by_the_write_up() -> None:
     story.leaves("target-1").leaves("agent-1").room_ends()
     assert (story.now(), state(story)) == (CallState.WRAP_UP, TaskState.WRAPPING)
     assert tells(story, "task.completed").now() is CallState.ENDED
+
+
+@pytest.mark.parametrize("first", ["customer-1", "agent-1"])
+def test_the_end_by_command_leaves_the_worker_time_for_the_task(first: str) -> None:
+    """The call ends at once, whoever is told to have left first; the task is completed later, by its own timer."""
+    second = {"customer-1": "agent-1", "agent-1": "customer-1"}[first]
+    story = served().command("call.end").leaves(first).leaves(second).room_ends()
+    assert (story.now(), state(story), statuses(story)) == (CallState.ENDED, TaskState.WRAPPING, ["wrapping"])
+
+    assert statuses(story.after(TASKS_BOUND_S + 1)) == ["wrapping", "completed"]
+
+
+def test_who_stays_in_the_room_for_the_policys_time_gets_it_once() -> None:
+    """The timer that ends the call completes the task too."""
+    story = served(Policy(wrap_up_s=20)).leaves("customer-1").after(21)
+
+    assert (story.now(), statuses(story)) == (CallState.ENDED, ["completed"])
