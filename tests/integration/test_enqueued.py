@@ -17,6 +17,7 @@ APPLIED = ("applied", None)
 POLICY = """
 ["+15550100"]
 route = "enqueue:support"
+wrap_up_s = 1
 max_wait = "voicemail"
 """
 

@@ -5,7 +5,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from schemas.policy import Conversation, ConversationFailure
+from schemas.policy import Conversation, ConversationFailure, Outcome
 from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
 from simulation.service import SERVICE
 
@@ -74,9 +74,11 @@ def draw(seed: int) -> Plan:
 
 def _with_service(plan: Plan, rng: Random) -> Plan:
     """The same plan with a number that leads to a Conversations service, and all that a failure may lead to."""
-    outcomes = ("voicemail", "announce_end", "wait", "wait")
+    outcomes: tuple[Outcome, ...] = ("voicemail", "announce_end", "wait", "wait")
     reasons = ("busy", "no_answer", "failed", "rejected", "cancelled", "no_other_participants", "default")
-    failures = ConversationFailure(**{reason: rng.choice(outcomes) for reason in reasons})
+    failures = ConversationFailure()
+    for reason in reasons:
+        failures = replace(failures, **{reason: rng.choice(outcomes)})
     item = Conversation(routing_assignment_timeout_s=2, inbound_timeout_s=rng.choice((5, 20)), on_failure=failures)
     if rng.random() < 0.3:
         item = replace(item, record="record-from-answer-dual")

@@ -91,7 +91,7 @@ class Service:
         self._tell(dialled, noun, "call-answered")
         if noun.get("url"):
             await self._until(lambda: caller.is_over or dialled.is_over, _WHISPER_S)
-        if person.picks is Picks.REJECTS or dialled.is_over or caller.is_over:
+        if person.picks is Picks.REJECTS or any(line.is_over for line in (dialled, caller)):
             return self._unreached(dialled, noun, "completed")
         phones.answer_inbound(caller)
         if person.talks_s:
