@@ -18,3 +18,4 @@ class TaskState(StrEnum):
 
 LIVE_TASK_STATES = frozenset({TaskState.CREATING, TaskState.PENDING, TaskState.RESERVED, TaskState.ASSIGNED})
 SEARCHING_TASK_STATES = LIVE_TASK_STATES - {TaskState.ASSIGNED}
+OPEN_TASK_STATES = frozenset({TaskState.ASSIGNED, TaskState.WRAPPING})

@@ -6,11 +6,12 @@ the engine uses: wait, connect, hold, resume, hang up.
 
 from collections.abc import Callable
 
-from calling import AGENT, OTHER, Story, connected
+from calling import AGENT, CALL_SID, OTHER, Story, connected
+from conversing import Talk
+from queueing import WORKER, talking
 from schemas.actions import (
     AnnounceAll,
     CreateParticipant,
-    CreateTask,
     RemoveParticipant,
     StartRecording,
     UpdateParticipant,
@@ -18,9 +19,9 @@ from schemas.actions import (
 from schemas.policy import Policy
 from supervising import shown, supervised
 from supervising import shows_mode as shows_supervisor
+from workers import served, tells
 
 MAIN = "main job"
-_TASK = "WT" + "0" * 31 + "1"
 _RECORDING = "RE" + "0" * 31 + "1"
 
 
@@ -121,8 +122,17 @@ def _rescue() -> Story:
 
 
 def _queue() -> Story:
-    story = Story(queues=True).inbound().joins("customer-1").command("call.connect", to="queue:support")
-    return _over(story.twilio_does(CreateTask, task_sid=_TASK).after(20))
+    return tells(_over(served()), "task.completed")
+
+
+def _enqueued() -> Story:
+    story = talking().inside("participant-leave", CALL_SID).inside("participant-leave", WORKER).room_ends()
+    return story.tells("task.wrapup").tells("task.completed")
+
+
+def _conversation() -> Story:
+    story = Talk().called().up_to("call-answered").after(10)
+    return story.told("call-completed").ends("session-success", "completed")
 
 
 def _assistant() -> Story:
@@ -145,5 +155,7 @@ FLOWS: dict[str, Callable[[], Story]] = {
     "orphan, recalled": _orphan,
     "rescue": _rescue,
     "queue": _queue,
+    "TaskRouter's own queue": _enqueued,
     "AI, then human": _assistant,
+    "Conversations service": _conversation,
 }

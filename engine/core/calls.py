@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from engine.core import destinations, enqueued, flags, recordings, rescues, tasks
+from engine.core import destinations, enqueued, flags, recordings, rescues, tasks, wrap_up
 from engine.core.destinations import END, END_WITHIN_MS, WAIT
 from engine.core.dialling import NO_DETECTION, dial, role_of
 from engine.core.table import Act, Guard
@@ -15,7 +15,6 @@ from schemas.prompts import UNANSWERED, prompt_of
 from schemas.state import Direction, Leg, LegState, Role, Room, TransferState
 
 ORPHAN = "orphan"
-WRAP_UP = "wrap_up"
 FORGET = "forget"
 FORGET_AFTER_MS = 86_400_000
 RETURN_WITHIN_MS = 3_000
@@ -45,18 +44,6 @@ def outbound(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
 def nobody_coming(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     """Whether no agent is in the room or on the way."""
     return destinations.nobody_coming(turn)
-
-
-def wraps_up(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
-    """Whether the policy leaves the agents time after the customer has gone."""
-    return turn.call.policy.wrap_up_s > 0 or turn.call.policy.customer_left == "keep_agents"
-
-
-def consult_abandoned(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
-    """Whether the customer has gone from under two who were consulting, and the policy lets them finish."""
-    transfer = turn.call.transfer
-    abandoned = transfer is not None and transfer.state is TransferState.ABANDONED
-    return abandoned and len(turn.talking()) > 1 and turn.call.policy.abandoned_consult_s > 0
 
 
 def sent_off(turn: Turn, leg_id: str) -> bool:
@@ -161,7 +148,7 @@ def guard_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 def _ends_with(turn: Turn, customer: Leg) -> bool:
     """Not while it may be a machine, which leaves the room for its message: the agent is to hear of it."""
     undetected = customer.machine != NO_DETECTION and customer.answered_by is None
-    return not undetected and not wraps_up(turn, "") and len(turn.talking()) == 1
+    return not undetected and not wrap_up.keeps_agents(turn) and len(turn.talking()) == 1
 
 
 def dial_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -217,21 +204,6 @@ def next_orphan_step(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 def overflow(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     """Nobody came within the limit: what the policy has for that."""
     destinations.send(turn, turn.call.policy.max_wait)
-
-
-def begin_wrap_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """The agents keep the room for a while."""
-    for leg in turn.live():
-        if leg.role not in TALKING_ROLES:
-            turn.stimulate(LEG, "remove", leg.leg)
-    seconds = turn.call.policy.wrap_up_s
-    if seconds:
-        turn.arm(WRAP_UP, seconds * 1000)
-
-
-def begin_last_words(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """Two agents whose customer has gone may finish what they were saying."""
-    turn.arm(WRAP_UP, turn.call.policy.abandoned_consult_s * 1000)
 
 
 def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
@@ -294,8 +266,6 @@ CALL_GUARDS: dict[str, Guard] = {
     "customer_is_held": customer_is_held,
     "outbound": outbound,
     "nobody_coming": nobody_coming,
-    "wraps_up": wraps_up,
-    "consult_abandoned": consult_abandoned,
     "sent_off": sent_off,
     "ending": ending,
     "requeues": requeues,
@@ -317,8 +287,6 @@ CALL_EFFECTS: dict[str, Act] = {
     "recover": recover,
     "next_orphan_step": next_orphan_step,
     "overflow": overflow,
-    "begin_wrap_up": begin_wrap_up,
-    "begin_last_words": begin_last_words,
     "end_room": end_room,
     "end": end,
     "blame_agent": _blaming("agent_left"),

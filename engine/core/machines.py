@@ -19,12 +19,13 @@ from engine.core.supervisions import change as change_supervision
 from engine.core.table import choose, compile_table, machine_of
 from engine.core.tables import calls, legs, recordings, sessions, supervisions, tasks, transfers
 from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
-from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
+from engine.core.tasks import TASK_EFFECTS
 from engine.core.tasks import change as change_task
 from engine.core.tasks import find as find_task
 from engine.core.tasks import tell as tell_task
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS, change, tell
 from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, Turn
+from engine.core.wrap_up import WRAP_UP_EFFECTS, WRAP_UP_GUARDS
 from schemas.sessions import SessionState
 from schemas.state import CallState, LegState, RecordingState, SupervisionState, TransferState
 from schemas.task_states import TaskState
@@ -36,8 +37,8 @@ LEG_TABLE = compile_table(LEG_MACHINE, LegState, LEG_GUARDS, {**LEG_EFFECTS, **R
 CALL_TABLE = compile_table(
     CALL_MACHINE,
     CallState,
-    {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS},
-    {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS},
+    {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS, **WRAP_UP_GUARDS},
+    {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS, **WRAP_UP_EFFECTS},
 )
 TRANSFER_TABLE = compile_table(
     TRANSFER_MACHINE, TransferState, {**TRANSFER_GUARDS, **CONSULT_GUARDS}, {**TRANSFER_EFFECTS, **CONSULT_EFFECTS}
@@ -52,9 +53,7 @@ SUPERVISION_TABLE = compile_table(
 )
 RECORDING_TABLE = compile_table(RECORDING_MACHINE, RecordingState, RECORDING_GUARDS, RECORDING_EFFECTS)
 TASK_MACHINE = machine_of(tasks.STATES, tasks.TASK_ROWS)
-TASK_TABLE = compile_table(
-    TASK_MACHINE, TaskState, {**TASK_GUARDS, **ENQUEUED_GUARDS}, {**TASK_EFFECTS, **ENQUEUED_EFFECTS}
-)
+TASK_TABLE = compile_table(TASK_MACHINE, TaskState, ENQUEUED_GUARDS, {**TASK_EFFECTS, **ENQUEUED_EFFECTS})
 SESSION_MACHINE = machine_of(sessions.STATES, sessions.SESSION_ROWS)
 SESSION_TABLE = compile_table(SESSION_MACHINE, SessionState, SESSION_GUARDS, SESSION_EFFECTS)
 

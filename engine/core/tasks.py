@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.core.dialling import dial
-from engine.core.table import Act, Guard
+from engine.core.table import Act
 from engine.core.turn import CALL, LEG, TASK, TRANSFER, Turn
 from schemas.actions import CreateTask, ReservationAnswer, TaskEnd, UpdateReservation, UpdateTask
 from schemas.events import TaskRouterEvent
@@ -18,11 +18,12 @@ from schemas.prompts import Prompt
 from schemas.state import LegState, Role, Task
 from schemas.targets import ENQUEUE, TARGET, TargetKind, parse_target
 from schemas.task_attributes import TaskAttributes
-from schemas.task_states import LIVE_TASK_STATES, SEARCHING_TASK_STATES, TaskState
+from schemas.task_states import LIVE_TASK_STATES, OPEN_TASK_STATES, SEARCHING_TASK_STATES, TaskState
 from schemas.webhooks import Assignment, TaskEvent
 
 TASK_WITHIN_MS = 30_000
 SEARCH_WITHIN_MS = 300_000
+WRAP_WITHIN_MS = 300_000
 TIMER_PREFIX = "task."
 
 
@@ -274,13 +275,23 @@ def wrap_at_twilio(turn: Turn, task: str) -> None:
 
 
 def await_wrap(turn: Turn, task: str) -> None:
-    """However long the policy gives for that; where it gives no time, the task is completed at once."""
-    turn.arm(TIMER_PREFIX + task, max(turn.call.policy.wrap_up_s * 1000, 1))
+    """TaskRouter says when the worker is done; not for ever."""
+    turn.arm(TIMER_PREFIX + task, wrap_within_ms(turn))
 
 
-def wraps_task(turn: Turn, task: str) -> bool:  # noqa: ARG001 - the shape of all guards
-    """Whether the policy gives the worker time after the call."""
-    return turn.call.policy.wrap_up_s > 0
+def wrap_within_ms(turn: Turn) -> int:
+    """How long a worker may write it up: as the policy says, else until they are done, within reason."""
+    return turn.call.policy.wrap_up_s * 1000 or WRAP_WITHIN_MS
+
+
+def is_open(turn: Turn) -> bool:
+    """Whether a worker has been given to a task of the call and has not finished it."""
+    return any(item.state in OPEN_TASK_STATES for item in turn.call.tasks)
+
+
+def tell_over(turn: Turn, task: str) -> None:  # noqa: ARG001 - the shape of all effects
+    """A call that waited for nothing else is over."""
+    turn.stimulate(CALL, "task_over")
 
 
 def complete_at_twilio(turn: Turn, task: str) -> None:
@@ -313,7 +324,6 @@ def drop_all(turn: Turn) -> None:
             turn.stimulate(TASK, "drop", item.task)
 
 
-TASK_GUARDS: dict[str, Guard] = {"wraps_task": wraps_task}
 TASK_EFFECTS: dict[str, Act] = {
     "await_worker": await_worker,
     "stop_waiting": stop_waiting,
@@ -325,6 +335,7 @@ TASK_EFFECTS: dict[str, Act] = {
     "complete_at_twilio": complete_at_twilio,
     "wrap_at_twilio": wrap_at_twilio,
     "await_wrap": await_wrap,
+    "tell_over": tell_over,
     "give_up": give_up,
     "blame_taskrouter": _blaming("task_canceled"),
     "blame_nobody": _blaming("no_answer"),

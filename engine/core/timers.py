@@ -12,6 +12,7 @@ from engine.core import (
     supervisions,
     tasks,
     transfers,
+    wrap_up,
 )
 from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, TRANSFER, Turn
 from schemas.records import TimerDue
@@ -25,7 +26,7 @@ LEG_PREFIX = "leg."
 _CALL_TRIGGERS = {
     destinations.WAIT: "max_wait",
     calls.ORPHAN: "orphan_due",
-    calls.WRAP_UP: "wrapped",
+    wrap_up.TIMER: "wrapped",
     holding.REMINDER: "reminder_due",
     holding.LIMIT: "hold_due",
 }
@@ -82,9 +83,9 @@ def _other(turn: Turn, name: str) -> None:
 
 def _reap(turn: Turn) -> None:
     """No call lives on hope: look at Twilio from time to time, and end what has nobody left."""
-    if not turn.live():
+    if turn.live():
+        flags.look_up(turn)
+    else:
         turn.stimulate(CALL, "everybody_gone")
-        return
-    flags.look_up(turn)
     talking = turn.call.state in {CallState.IN_CONFERENCE, CallState.HELD}
     turn.arm(REAP, REAP_TALKING_EVERY_MS if talking else REAP_EVERY_MS)

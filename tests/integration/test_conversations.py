@@ -1,10 +1,12 @@
 """`<Connect><Conversation>` against the local Twilio on the journal: every Result as a flow (twilio-facts.md 2.9)."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from kafka_broker import KafkaBroker
 from stack import AGENT, NUMBER, Call, Json, Stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
@@ -242,3 +244,30 @@ async def test_it_survives_a_kill(stack: Stack) -> None:
     await stack.ready(stack.services["run"].start())
 
     await ended(call, "customer_left")
+
+
+@pytest.fixture
+async def on_kafka(tmp_path: Path, kafka: KafkaBroker, topic_prefix: str) -> AsyncIterator[Stack]:
+    """The same number with each service a process on a real Kafka."""
+    async with Stack(tmp_path).kafka(kafka.bootstrap, topic_prefix, POLICY) as stack:
+        await stack.twilio("PUT", f"/conversations/{SERVICE}", {"worker": WORKER})
+        await stack.person(WORKER, ring_s=0.05)
+        yield stack
+
+
+@pytest.mark.kafka
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_conversation_on_kafka(on_kafka: Stack) -> None:
+    """A talk, and then a caller whom nobody answers: each service knows what the others have made of it."""
+    call = await on_kafka.caller_dials()
+    await call.tells("recording.started")
+    assert await call.command("call.hold") == ("rejected", "in_conversation")
+    await on_kafka.hangs_up(await call.sid_of("agent-1"))
+    await ended(call, "agent_left")
+    assert (await conversation_is(call, "succeeded"))["result"] == "session-success"
+
+    await on_kafka.person(WORKER, answer="no-answer")
+    call = await on_kafka.caller_dials()
+    assert (await call.tells("call.unanswered"))["reason"] == "no_answer"
+    await ended(call, "no_answer")
+    await leaves_a_message(on_kafka, call)

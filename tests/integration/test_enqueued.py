@@ -18,6 +18,7 @@ APPLIED = ("applied", None)
 POLICY = """
 ["+15550100"]
 route = "enqueue:support"
+wrap_up_s = 1
 max_wait = "voicemail"
 """
 
@@ -56,7 +57,7 @@ async def foreign(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    async with Stack(tmp_path_factory.mktemp("foreign")).journal() as stack:
+    async with Stack(tmp_path_factory.mktemp("foreign")).journal("[defaults]\nwrap_up_s = 1\n") as stack:
         await ready(stack)
         await stack.twilio("PUT", f"/numbers/{NUMBER}", {"voice_url": f"http://127.0.0.1:{port}/voice"})
         yield stack

@@ -196,7 +196,7 @@ async def test_a_whisper_is_heard_before_the_room(stack: Stack) -> None:
 
 @on_both_logs
 async def test_a_worker_from_a_queue(stack: Stack) -> None:
-    """A task by REST, the worker joined into the room, the reservation accepted, the task completed in the end."""
+    """A task by REST, the worker joined into the room, the reservation accepted, the task wrapped up in the end."""
     await stack.person(WORKER, ring_s=0.05)
     call = await stack.caller_dials()
     await call.reaches("waiting")
@@ -205,10 +205,10 @@ async def test_a_worker_from_a_queue(stack: Stack) -> None:
     await call.reaches("in_conference")
     assert await call.command("call.end") == APPLIED
 
-    await until("the task to be completed", lambda: stack.rest("POST", "/Tasks/WT", AssignmentStatus="completed"))
+    await until("the task to be wrapping", lambda: stack.rest("POST", "/Tasks/WT", AssignmentStatus="wrapping"))
     assert await stack.rest("POST", "/Reservations/", ReservationStatus="accepted")
     [task] = (await stack.twilio("GET", "/tasks"))["tasks"]
-    assert task["status"] == "completed"
+    assert task["status"] == "wrapping"
     assert task["attributes"]["conference"]["participants"]["customer"] == call.call_id
 
 

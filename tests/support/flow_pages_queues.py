@@ -5,6 +5,7 @@ from flow_play import Play
 from stack import OTHER
 
 TASKS = "unit/engine/core/test_tasks.py"
+WRAP_UP = "unit/engine/core/test_wrap_up.py"
 ENQUEUED = "unit/engine/core/test_enqueued_endings.py"
 FLOWS = "integration/test_enqueued.py"
 
@@ -14,6 +15,7 @@ async def _connected(play: Play) -> None:
     await play.sends("call.connect", "--to", "queue:support")
     await play.answers("agent-1")
     await play.hangs_up("agent-1")
+    await play.waits_for("task.completed")
 
 
 async def _declined(play: Play) -> None:
@@ -30,6 +32,8 @@ async def _transferred(play: Play) -> None:
     await play.sends("transfer.complete")
 
 
+WRITES_UP = "[defaults]\nwrap_up_s = 1\n"
+
 QUEUE = Page(
     "queue",
     "A worker from a queue",
@@ -40,23 +44,27 @@ QUEUE = Page(
     conference is, in the words of TaskRouter's own instruction, so that desktops and reports find it.
 
     A worker who does not come costs the reservation, not the search. When the worker leaves the call, the task is
-    wrapped up for `wrap_up_s` and completed.
+    `wrapping` until TaskRouter says that the worker is done, or the time for that is over (`wrap_up_s`); then it is
+    completed. A call whose customer has gone waits for that in `wrap_up`.
     """,
     (
         Flow(
             "The worker answers, and leaves",
-            "The reservation is accepted with the join; the task is completed with the leave.",
+            "The reservation is accepted with the join; with the leave the task is wrapping.",
             _connected,
+            WRITES_UP,
         ),
         Flow(
             "The worker declines",
             "The reservation is rejected, and TaskRouter finds the next worker; here it is the same one again.",
             _declined,
+            WRITES_UP,
         ),
         Flow(
             "A warm transfer to a queue",
             "A new task that names the conference; its worker becomes the target.",
             _transferred,
+            WRITES_UP,
         ),
     ),
     (
@@ -87,6 +95,12 @@ QUEUE = Page(
             f"{TASKS}::test_the_caller_hangs_up_while_a_worker_is_looked_for",
         ),
         Ending(
+            "the customer hangs up first, the task is open",
+            "`task.completed`, or a timer",
+            "no command; `call.wrap_up`, then `call.ended`",
+            f"{WRAP_UP}::test_the_call_ends_when_the_worker_has_finished",
+        ),
+        Ending(
             "a transfer finds nobody",
             "`task.canceled`",
             "`failed`; the customer is given back",
@@ -95,7 +109,7 @@ QUEUE = Page(
     ),
 )
 
-POLICY = '["+15550100"]\nroute = "enqueue:support"\n'
+POLICY = WRITES_UP + '["+15550100"]\nroute = "enqueue:support"\n'
 
 
 async def _queues(play: Play) -> None:
@@ -153,7 +167,7 @@ ENQUEUED_PAGE = Page(
     """,
     (
         Flow("The worker answers", "Then the caller is held and resumed.", _enqueued, POLICY),
-        Flow("A cold transfer", "The worker is released, and the original task completed.", _enqueued_transfer, POLICY),
+        Flow("A cold transfer", "The worker is released, and the original task wraps.", _enqueued_transfer, POLICY),
         Flow("The caller gives up", "The worker's phone stops ringing.", _enqueued_gives_up, POLICY),
         Flow(
             "Nobody comes in time",

@@ -214,6 +214,8 @@ class Play:
         view, records = await self.call.view(), self.stage.inbox()
         told, rest = self.stage.twilio_tells.told[self._told_before :], self.stage.rest_taken[self._rest_before :]
         events = await self._events_before_the_end()
+        wrapped = [event for event in await self.call.events() if event["type"] == "cordboard.event.task.wrapping.v1"]
+        await self.waits_for("task.completed", len(wrapped))  # the worker is free for the next flow
         return Played(
             call_id=self.call.call_id, view=view, acts=self.acts, sent=sent, records=records, told=told, rest=rest,
             events=events, legs=self._legs(view), timeline=self._timeline(events),

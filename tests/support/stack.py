@@ -47,23 +47,28 @@ class Stack:
     def journal(self, policy: str = "") -> Self:
         """Everything in one process on the journal, the local Twilio beside it; `policy` is the file's text."""
         run = self._service("run", ("run",), f"sqlite:{self.folder / 'journal.db'}")
-        if policy:
-            (self.folder / "policy.toml").write_text(policy)
-            run.set("CORDBOARD_POLICY_FILE", str(self.folder / "policy.toml"))
+        self._follows(run, policy)
         self.commands = self.reads = run.ops
         self._service("emulator", ("emulator", "--bind", self.emulator.removeprefix("http://")), "sqlite:none.db")
         return self
 
-    def kafka(self, bootstrap: str, prefix: str) -> Self:
-        """Each service a process of its own, on Kafka."""
+    def kafka(self, bootstrap: str, prefix: str, policy: str = "") -> Self:
+        """Each service a process of its own, on Kafka; `policy` as for the journal."""
         log = f"kafka:{bootstrap}"
         services = {
             name: self._service(name, (name,), log, prefix) for name in ("ingress", "engine", "actions", "observe")
         }
+        for service in services.values():
+            self._follows(service, policy)
         self.commands, self.reads = services["ingress"].ops, services["observe"].ops
         self._service("emulator", ("emulator", "--bind", self.emulator.removeprefix("http://")), log, prefix)
         self._service("topics", ("topics", "ensure"), log, prefix)
         return self
+
+    def _follows(self, service: Service, policy: str) -> None:
+        if policy:
+            (self.folder / "policy.toml").write_text(policy)
+            service.set("CORDBOARD_POLICY_FILE", str(self.folder / "policy.toml"))
 
     def _service(self, name: str, arguments: tuple[str, ...], log: str, prefix: str = "") -> Service:
         env = {

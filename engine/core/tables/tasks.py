@@ -45,7 +45,7 @@ TASK_ROWS: tuple[Row, ...] = (
      "after": ["blame_taskrouter", "drop_worker", "give_up"]},
     # Deleted under a talk: the talk goes on, and nothing is left to end.
     {"trigger": "canceled", "source": [ASSIGNED, WRAPPING], "dest": CANCELED,
-     "after": ["blame_taskrouter", "stop_waiting"]},
+     "after": ["blame_taskrouter", "stop_waiting", "tell_over"]},
     # The queue has not taken the caller, or has given them back: they come into our own room.
     {"trigger": "given_back", "source": SEARCHING, "dest": FAILED, "conditions": ["enqueued"],
      "after": ["drop_worker"]},
@@ -59,13 +59,14 @@ TASK_ROWS: tuple[Row, ...] = (
      "after": ["complete_at_twilio"]},
     {"trigger": "wrapup", "source": CANCELED, "dest": COMPLETED, "conditions": ["enqueued"],
      "after": ["complete_at_twilio"]},
-    # The worker has left the call: time to write it up where the policy gives some, then the task is completed.
-    {"trigger": "worker_left", "source": ASSIGNED, "dest": WRAPPING, "conditions": ["wraps_task"],
-     "after": ["wrap_at_twilio", "await_wrap"]},
-    {"trigger": "worker_left", "source": ASSIGNED, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    # The worker has left the call and writes it up, until they say that it is done or the time for it is over.
+    {"trigger": "worker_left", "source": ASSIGNED, "dest": WRAPPING, "after": ["wrap_at_twilio", "await_wrap"]},
     {"trigger": "wrapup", "source": ASSIGNED, "dest": WRAPPING, "after": ["await_wrap"]},
-    {"trigger": "overdue", "source": WRAPPING, "dest": COMPLETED, "after": ["complete_at_twilio"]},
-    {"trigger": "completed", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED, "after": ["stop_waiting"]},
-    {"trigger": "drop", "source": ASSIGNED, "dest": COMPLETED, "after": ["complete_at_twilio"]},
+    {"trigger": "overdue", "source": WRAPPING, "dest": COMPLETED, "after": ["complete_at_twilio", "tell_over"]},
+    {"trigger": "completed", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED, "after": ["stop_waiting", "tell_over"]},
+    # The call has ended under the worker, who writes it up all the same; or the time for that is over.
+    {"trigger": "drop", "source": ASSIGNED, "dest": WRAPPING, "after": ["wrap_at_twilio", "await_wrap"]},
     {"trigger": "drop", "source": WRAPPING, "dest": "="},
+    {"trigger": "finish", "source": [ASSIGNED, WRAPPING], "dest": COMPLETED,
+     "after": ["stop_waiting", "complete_at_twilio"]},
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from schemas.state import Call, CallState, LegState
+from schemas.task_states import OPEN_TASK_STATES
 
 Place = tuple[bool, bool, bool]
 """Somebody in a room: hold, muted, end on exit."""
@@ -42,10 +43,15 @@ class Agreement:
             return
         if call.state is CallState.ENDED and lines:
             yield f"{call_id[-8:]} has ended and at Twilio there is still {sorted(lines.values())}"
-        if call.state is not CallState.ENDED and not lines:
+        if call.state is not CallState.ENDED and not lines and not _is_written_up(call):
             yield f"{call_id[-8:]} is {call.state.value} and nobody is left at Twilio"
         if call.state is not CallState.ENDED:
             yield from _same_legs(call, self.places.get(call.room.name, {}))
+
+
+def _is_written_up(call: Call) -> bool:
+    """Whether only a worker of TaskRouter has still to do with it, and nobody is on the line."""
+    return call.state is CallState.WRAP_UP and any(task.state in OPEN_TASK_STATES for task in call.tasks)
 
 
 def _same_legs(call: Call, places: Mapping[str, Place]) -> Iterator[str]:

@@ -6,7 +6,7 @@ Twilio's side are in `twilio_rules.py`.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -40,7 +40,7 @@ def i01_acknowledged_is_kept(ledgers: Ledgers) -> Wrong:
     aside = {form_of(dict(parse_qsl((r.value or b"").decode()))) for r in ledgers.dead_letters}
     for callback in ledgers.callbacks:
         source = SOURCES.get(callback.route)
-        form = form_of(callback.form)
+        form = form_of({**_told_before(callback.url), **callback.form})
         if callback.route is Route.VOICEMAIL and "left=" not in callback.url:
             continue  # the document before the message leaves no record
         if callback.acked and source is not None and (source, form) not in kept and form not in aside:
@@ -272,6 +272,11 @@ LOG_RULES: tuple[Invariant, ...] = (
 def form_of(fields: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     """What makes two forms the same: an empty field counts as none."""
     return frozenset((name, value) for name, value in fields.items() if value)
+
+
+def _told_before(url: str) -> dict[str, str]:
+    """What a document that asks for itself once more has kept of the first request; Twilio's own names are capital."""
+    return {name: value for name, value in parse_qsl(urlsplit(url).query) if name[:1].isupper()}
 
 
 def brief(form: Mapping[str, str]) -> str:

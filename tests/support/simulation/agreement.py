@@ -8,6 +8,7 @@ from schemas.codec import decode_state
 from schemas.state import Call
 from schemas.topics import Topic
 from simulation.phones import Line
+from simulation.service import Dialled
 from simulation.world import World
 
 
@@ -30,6 +31,8 @@ class Agreed(Agreement):
 
 def call_of_line(line: Line) -> str:
     """The call that a line at Twilio belongs to: its own SID for one that began a call."""
+    if isinstance(line, Dialled):
+        return line.caller.sid
     return parse_qs(urlsplit(line.status_url).query).get("call", [line.sid])[0]
 
 

@@ -5,7 +5,9 @@ from random import Random
 
 from msgspec.structs import replace
 
+from schemas.policy import Conversation, ConversationFailure, Outcome
 from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
+from simulation.service import SERVICE
 
 _SPAN_S = 30.0
 """Calls begin and faults happen within this time."""
@@ -31,6 +33,7 @@ _DISK = ("add", "add", "remove")
 _DISK_EFFECTS = (Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH_AFTER)
 _TARGETS = 5
 _WITH_QUEUES = 0.12
+_WITH_SERVICE = 0.12
 QUEUE = "queue:pool"
 _TOPICS = (
     "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect",
@@ -63,7 +66,24 @@ def draw(seed: int) -> Plan:
         spool=away.choice((1000, 1000, 1000, 3)),
     )
     queues = Random(f"queues-{seed}")  # noqa: S311 - of its own: the plans of other seeds stay as they are
-    return _with_queues(plan, queues) if queues.random() < _WITH_QUEUES else plan
+    if queues.random() < _WITH_QUEUES:
+        return _with_queues(plan, queues)
+    service = Random(f"conversations-{seed}")  # noqa: S311 - of its own too
+    return _with_service(plan, service) if service.random() < _WITH_SERVICE else plan
+
+
+def _with_service(plan: Plan, rng: Random) -> Plan:
+    """The same plan with a number that leads to a Conversations service, and all that a failure may lead to."""
+    outcomes: tuple[Outcome, ...] = ("voicemail", "announce_end", "wait", "wait")
+    reasons = ("busy", "no_answer", "failed", "rejected", "cancelled", "no_other_participants", "default")
+    failures = ConversationFailure()
+    for reason in reasons:
+        failures = replace(failures, **{reason: rng.choice(outcomes)})
+    item = Conversation(routing_assignment_timeout_s=2, inbound_timeout_s=rng.choice((5, 20)), on_failure=failures)
+    if rng.random() < 0.3:
+        item = replace(item, record="record-from-answer-dual")
+    whisper = {"whisper": "A call"} if rng.random() < 0.3 else {}
+    return replace(plan, policy={**plan.policy, **whisper, "route": (f"conversation:{SERVICE}",), "conversation": item})
 
 
 def _with_queues(plan: Plan, rng: Random) -> Plan:

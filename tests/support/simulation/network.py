@@ -90,7 +90,8 @@ class Network:
         self.callbacks.append(callback)
         fault = world.script.next(Where.CALLBACK)
         delay_s = world.rng.choice(_CALLBACK_DELAYS_S) * world.rng.random()
-        event = form.get("StatusCallbackEvent") or form.get("EventType") or form.get("CallStatus", "")
+        event = form.get("StatusCallbackEvent") or form.get("EventType") or form.get("Result") or form.get("Status")
+        event = event or form.get("CallStatus", "")
         about = form.get("ParticipantLabel") or form.get("CallSid", "")[-6:]
         world.trace(f"twilio tells {event} {about}{f' [{fault.effect.value}]' if fault else ''}")
         if fault is not None and fault.effect is Effect.LOST:
@@ -157,10 +158,19 @@ class Network:
         callback.acked = body is not None
         return body
 
-    async def _run(self, line: Line, url: str, turn: int) -> None:
+    async def _connect(self, line: Line, connect: ET.Element, turn: int) -> None:
+        """`<Connect><Conversation>`: the session, then the action, whose answer nobody hears who has hung up."""
+        told = await self._world.service.serve(line, connect[0])
+        url = connect.get("action", "")
+        if line.is_over:
+            self.tell(url, {"AccountSid": ACCOUNT, "CallSid": line.sid, "CallStatus": line.status, **told})
+        else:
+            await self._run(line, url, turn, told)
+
+    async def _run(self, line: Line, url: str, turn: int, told: Fields | None = None) -> None:
         form = {
             "AccountSid": ACCOUNT, "CallSid": line.sid, "CallStatus": line.status, "From": line.from_, "To": line.to,
-            "Direction": line.direction, "ApiVersion": "2010-04-01",
+            "Direction": line.direction, "ApiVersion": "2010-04-01", **(told or {}),
         }  # fmt: skip
         callback = Callback(len(self.callbacks), url, form)
         self.callbacks.append(callback)
@@ -191,6 +201,9 @@ class Network:
                 return
             elif verb.tag == "Enqueue":
                 self._world.centre.enqueue(line, verb)
+                return
+            elif verb.tag == "Connect":
+                await self._connect(line, verb, turn)
                 return
             elif verb.tag == "Dial":
                 self._enter(line, verb[0])

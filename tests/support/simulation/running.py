@@ -6,7 +6,8 @@ import gc
 from contextvars import copy_context
 from hashlib import blake2b
 
-from schemas.state import CallState
+from schemas.state import Call, CallState
+from schemas.task_states import TaskState
 from schemas.topics import Topic
 from simulation.agreement import Agreed, calls_of
 from simulation.loop import SimLoop
@@ -113,8 +114,14 @@ async def _quiet(world: World, seconds: float, *, until_ended: bool = False) -> 
     end = loop.time() + seconds
     while loop.time() < end:
         await asyncio.sleep(_STEP_S)
-        if until_ended and all(call.state is CallState.ENDED and not call.pending for call in calls_of(world)):
+        if until_ended and all(map(_is_over, calls_of(world))):
             return
+
+
+def _is_over(call: Call) -> bool:
+    """Nothing more is to be done about it; its workers have written it up."""
+    written_up = not any(task.state is TaskState.WRAPPING for task in call.tasks)
+    return call.state is CallState.ENDED and not call.pending and written_up
 
 
 def lag_of(world: World) -> dict[str, int]:

@@ -32,6 +32,7 @@ from simulation.plan import Begins, CallPlan, Effect, Fault, Plan, Said, Where
 from simulation.process import Process
 from simulation.rest import Rest
 from simulation.script import Script
+from simulation.service import Service
 
 WORLD: ContextVar["World"] = ContextVar("simulated_world")
 SOURCE = "/simulation"
@@ -66,6 +67,7 @@ class World:
         self.phones.fetch = self.network.fetch
         self.centre = Centre(self)
         self.phones.over = lambda line: self.centre.leave(line, "hangup")
+        self.service = Service(self)
         self.rest = Rest(self.phones, self.centre)
         self.owners: dict[int, list[EnginePartition]] = {}
         """Everybody who has ever had each partition."""

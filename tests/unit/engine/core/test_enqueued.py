@@ -139,7 +139,7 @@ def test_a_transfer_looks_at_the_switches_that_such_a_conference_does_not_tell(f
     assert story.outcome() == ("applied", None)
     assert story.state.transfer is not None
     assert story.state.transfer.state is TransferState.COMPLETED
-    assert story.asked(UpdateTask)[-1].status == "completed"
+    assert story.asked(UpdateTask)[-1].status == "wrapping"
 
 
 def looks_after(story: Enqueued, *, end_on_exit: bool) -> Enqueued:

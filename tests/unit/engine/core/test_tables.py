@@ -23,16 +23,18 @@ from engine.core.supervisions import SUPERVISION_EFFECTS, SUPERVISION_GUARDS
 from engine.core.table import Row, Table, choose, compile_table, machine_of
 from engine.core.tables import calls, legs, recordings, sessions, supervisions, tasks, transfers
 from engine.core.takeovers import TAKEOVER_EFFECTS, TAKEOVER_GUARDS
-from engine.core.tasks import TASK_EFFECTS, TASK_GUARDS
+from engine.core.tasks import TASK_EFFECTS
 from engine.core.transfers import TRANSFER_EFFECTS, TRANSFER_GUARDS
 from engine.core.turn import Turn
+from engine.core.wrap_up import WRAP_UP_EFFECTS, WRAP_UP_GUARDS
 from engine.diagrams import FOLDER, pages
 
 ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[str, Any]]] = {
     "leg": (legs.STATES, legs.LEG_ROWS, machines.LEG_MACHINE, LEG_GUARDS, {**LEG_EFFECTS, **RESCUED_EFFECTS}),
     "call": (
         calls.STATES, calls.CALL_ROWS, machines.CALL_MACHINE,
-        {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS}, {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS},
+        {**CALL_GUARDS, **HOLD_GUARDS, **RESCUE_GUARDS, **WRAP_UP_GUARDS},
+        {**CALL_EFFECTS, **HOLD_EFFECTS, **RESCUE_EFFECTS, **WRAP_UP_EFFECTS},
     ),
     "transfer": (
         transfers.STATES, transfers.TRANSFER_ROWS, machines.TRANSFER_MACHINE,
@@ -48,7 +50,7 @@ ALL: dict[str, tuple[list[str], tuple[Row, ...], Machine, dict[str, Any], dict[s
     "session": (sessions.STATES, sessions.SESSION_ROWS, machines.SESSION_MACHINE, SESSION_GUARDS, SESSION_EFFECTS),
     "task": (
         tasks.STATES, tasks.TASK_ROWS, machines.TASK_MACHINE,
-        {**TASK_GUARDS, **ENQUEUED_GUARDS}, {**TASK_EFFECTS, **ENQUEUED_EFFECTS},
+        ENQUEUED_GUARDS, {**TASK_EFFECTS, **ENQUEUED_EFFECTS},
     ),
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from calling import ACCOUNT, CALL_SID, OTHER, ROOM_SID, Story, connected, sid
+from calling import CALL_SID, OTHER, ROOM_SID, Story, connected, sid
 from schemas.actions import (
     AnnotateTask,
     CreateCall,
@@ -21,38 +21,7 @@ from schemas.records import ActionOutcome
 from schemas.state import CallState, Role, TransferState
 from schemas.task_states import TaskState
 from schemas.webhooks import Source
-
-TASK_SID, QUEUE = "WT" + "1" * 32, "queue:sales"
-
-
-def waiting() -> Story:
-    """A caller in the room of a centre with queues."""
-    return Story(queues=True).inbound().joins("customer-1")
-
-
-def searching() -> Story:
-    """A worker is being looked for."""
-    return waiting().command("call.connect", to=QUEUE).twilio_does(CreateTask, task_sid=TASK_SID)
-
-
-def reserves(story: Story, reservation: str, worker: str, *, task: str = "task-1") -> Story:
-    """TaskRouter has reserved a worker."""
-    return story.webhook(
-        Source.ASSIGNMENT, TaskSid=TASK_SID, ReservationSid=reservation, WorkerSid="WK1",
-        WorkerAttributes=json.dumps({"contact_uri": worker}),
-        TaskAttributes=json.dumps({"call_id": CALL_SID, "task": task}),
-    )  # fmt: skip
-
-
-def tells(story: Story, event: str, **form: str) -> Story:
-    """A TaskRouter event."""
-    known = {"TaskAttributes": json.dumps({"call_id": CALL_SID, "task": "task-1"}), **form}
-    return story.webhook(Source.TASK, EventType=event, Sid=f"EV{event}", TaskSid=TASK_SID, AccountSid=ACCOUNT, **known)
-
-
-def state(story: Story) -> TaskState:
-    """Where the first search is."""
-    return story.state.tasks[0].state
+from workers import QUEUE, TASK_SID, reserves, searching, served, state, tells, waiting
 
 
 def test_a_queue_is_asked_for_a_worker() -> None:
@@ -158,12 +127,14 @@ def test_the_caller_hangs_up_while_a_worker_is_looked_for() -> None:
     assert story.outcome()[0] == "failed"
 
 
-def test_the_task_is_completed_when_the_worker_has_left() -> None:
-    """The worker's time is theirs again."""
+def test_the_task_is_wrapped_up_when_the_worker_has_left() -> None:
+    """The worker says when it is done, in TaskRouter; after five minutes their time is theirs again all the same."""
     story = reserves(searching(), "WR1", "client:carla").twilio_does(CreateParticipant).joins("agent-1")
 
     story.leaves("agent-1")
+    assert story.asked(UpdateTask)[-1].status == "wrapping"
 
+    story.after(301)
     assert story.asked(UpdateTask)[-1].status == "completed"
 
 
@@ -227,13 +198,6 @@ def test_a_worker_without_an_address_is_rejected(attributes: str) -> None:
 
     assert story.asked(UpdateReservation)[-1].status == "rejected"
     assert not story.asked(CreateParticipant)
-
-
-def served(policy: Policy | None = None) -> Story:
-    """A worker from a queue talks to the caller."""
-    story = Story(policy, queues=True).inbound().joins("customer-1")
-    story.command("call.connect", to=QUEUE).twilio_does(CreateTask, task_sid=TASK_SID)
-    return reserves(story, "WR1", "client:carla").twilio_does(CreateParticipant).joins("agent-1")
 
 
 def test_the_task_says_where_the_conference_is() -> None:
