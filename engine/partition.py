@@ -25,7 +25,7 @@ from engine.parking import Parking
 from engine.publisher import Publisher
 from engine.recovery import Recovered, recover
 from engine.resuming import LookAt, resumed
-from engine.stall import StallGuard
+from cordboard.log.stall import StallGuard
 from engine.timers import Timers
 from engine.upkeep import Upkeep
 from schemas.codec import encode

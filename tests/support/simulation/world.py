@@ -40,7 +40,7 @@ _DELAYS_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.001, 0.004, 0.02, 0.2)
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A worker began to send an action. `doubtful`: its process had been frozen or thrown out of the group before."""
+    """A worker began to send an action, right after its last check. `doubtful`: the group had thrown it out before."""
 
     at_ms: int
     action: Action
@@ -75,6 +75,10 @@ class World:
         self.lines: list[str] = []
         self.logged: list[dict[str, Any]] = []
         self.thrown_out: set[str] = set()
+        self.overslept: set[tuple[str, float]] = set()
+        """Actions, and when a request of theirs was written by a process that had slept since its last check."""
+        self._checked: dict[tuple[str, str], int] = {}
+        """How often a process had stood still when it last checked whether an action may be sent."""
         self.assigned: Counter[tuple[Topic, int]] = Counter()
         """How often each partition was assigned to somebody."""
         self.nodes = self._make_nodes()
@@ -123,8 +127,13 @@ class World:
     def note_sent(self, action: Action) -> None:
         """A worker is about to send."""
         process = self._current()
-        doubtful = process.freezes > 0 or process.name in self.thrown_out
+        self._checked[process.name, action.id] = process.freezes
+        doubtful = process.name in self.thrown_out
         self.sent.append(Sent(self.loop.clock_ms(), action, process.name, doubtful))
+
+    def has_slept_since_its_check(self, process: Process, action_id: str) -> bool:
+        """Whether a process has stood still between the last check for an action and now."""
+        return process.freezes > self._checked.get((process.name, action_id), process.freezes)
 
     def _current(self) -> Process:
         process = CURRENT.get()

@@ -16,7 +16,7 @@ from engine.core.effects import Emit, Reply
 from engine.envelopes import Voice, time_of
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
-from engine.stall import StallGuard
+from cordboard.log.stall import StallGuard
 from engine.timers import DueTimer, Timers
 from engine_shell import ManualClock, command, counting_step
 from schemas.codec import decode_state, encode, event, result
