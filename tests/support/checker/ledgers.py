@@ -98,7 +98,7 @@ class Ledgers(ABC):
 
     @abstractmethod
     def may_have_slept(self, action_id: str) -> bool:
-        """Whether what created a call for it had been checked, and was written only after its process had slept."""
+        """Whether what created a call for it was checked long before: its process slept, or it was kept on its way."""
 
     @abstractmethod
     def claims_explained(self, topic: Topic, partition: int) -> int:

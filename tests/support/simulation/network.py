@@ -220,11 +220,11 @@ class Network:
         world.trace(f"{process.name} {method} {path.rpartition('5555/')[2]} {action[-12:]}{_named(fault)}")
         await asyncio.sleep(world.rng.choice((0.0, 0.003, 0.02)))
         await self._before(process, fault)
-        overslept = world.has_slept_since_its_check(process, action)
+        stray = world.has_slept_since_its_check(process, action) or _outlives_its_sender(fault)
 
         def effect() -> Response:
-            if overslept:
-                world.overslept.add((action, world.loop.time()))
+            if stray:
+                world.strays.add((action, world.loop.time()))
             return self._effect(method, path, fields, action)
 
         answer = await self._carried_out(fault, effect)
@@ -311,6 +311,11 @@ async def answered(network: Network, process: Process, method: str, path: str, f
         return await network.request(process, method, path, fields, action)
     except _ErrorAfterError:
         return _response(500, {})
+
+
+def _outlives_its_sender(fault: Fault | None) -> bool:
+    """Whether the network keeps a request for longer than any sender waits for its answer."""
+    return fault is not None and fault.effect is Effect.DELAY and fault.seconds > _CLIENT_TIMEOUT_S
 
 
 def _response(status: int, body: dict[str, object]) -> Response:

@@ -75,8 +75,8 @@ class World:
         self.lines: list[str] = []
         self.logged: list[dict[str, Any]] = []
         self.thrown_out: set[str] = set()
-        self.overslept: set[tuple[str, float]] = set()
-        """Actions, and when a request of theirs was written by a process that had slept since its last check."""
+        self.strays: set[tuple[str, float]] = set()
+        """Actions, and when a request took effect that was slept on after its check, or kept by the network."""
         self._checked: dict[tuple[str, str], int] = {}
         """How often a process had stood still when it last checked whether an action may be sent."""
         self.assigned: Counter[tuple[Topic, int]] = Counter()
