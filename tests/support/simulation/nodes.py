@@ -80,14 +80,14 @@ class Node:
         if process is None or main is None or process.dead:
             return
         self._world.trace(f"{process.name} drains")
-        freezes = process.freezes
+        freezes, asleep = process.freezes, process.paused
         self._stop.set()
         process.stop()
         await asyncio.wait({main}, timeout=_DRAIN_S)
         if _died(process):
             return
         if not main.done():
-            if not process.paused and process.freezes == freezes:
+            if not (asleep or process.paused) and process.freezes == freezes:
                 self._world.overdue.append(f"{process.name} did not end within {_DRAIN_S:g} s of SIGTERM")
             self.kill(back_after_s)
             return
