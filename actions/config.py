@@ -22,7 +22,8 @@ class ActionsConfig(msgspec.Struct, frozen=True):
     `public_url`: our side as Twilio reaches it, no trailing slash. `api_url`: None is Twilio itself. `concurrency`:
     REST requests at once per account. `queue`: actions held in memory per partition before `handle` waits. `kept_s`,
     `kept`: how long and how many finished actions a partition remembers, to answer a repeated one. `release_s`: how
-    long what is in flight may take when a partition is given up; the owner's own patience is 2 s.
+    long what is in flight may take when a partition is given up; the owner's own patience is 2 s. `session_timeout_s`:
+    the consumer group's; who has stood still for half of it since an intent was written makes sure of the partition.
     """
 
     public_url: str
@@ -35,3 +36,4 @@ class ActionsConfig(msgspec.Struct, frozen=True):
     kept_s: float = 3600.0
     kept: int = 20_000
     release_s: float = 1.5
+    session_timeout_s: float = 10.0

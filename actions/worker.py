@@ -6,6 +6,7 @@ an action seen again is answered from the ledger with the same report. Who owns 
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,7 @@ from actions.services import ActionServices
 from cordboard.clock import Clock
 from cordboard.errors import CordboardError
 from cordboard.log.port import FencedPartition, Log, Record
+from cordboard.log.stall import StallGuard
 from cordboard.metrics import ACTION_SECONDS, ACTIONS
 from cordboard.stop_rule import StopRule, TooManyDeadLettersError
 from schemas.actions import Action, action_type
@@ -43,11 +45,18 @@ class ActionPartition:
     """The `Owned` of one partition of `call.actions`, and `Watched`: its work goes on in the background."""
 
     def __init__(
-        self, partition: int, services: ActionServices, log: Log, clock: Clock, rule: StopRule | None = None
+        self,
+        partition: int,
+        services: ActionServices,
+        log: Log,
+        clock: Clock,
+        rule: StopRule | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partition = partition
         self._services = services
         self._clock = clock
+        self._monotonic = monotonic
         self._pauses = Pauses(clock)
         self._progress = Progress()
         self._lanes: Lanes[_Taken] = Lanes(self._work, services.config.queue)
@@ -164,7 +173,7 @@ class ActionPartition:
         reconciler = Reconciler(account, self._services.config.reconcile, self._pauses, self._services.claimed)
 
         async def intend(attempt: int) -> None:
-            await self._of_ledger().intend(action, attempt=attempt, offset=taken.offset, floor=self._floor())
+            await self._intend(taken, attempt)
 
         begun = None if known is None else Begun(attempt=known.attempt, at_ms=known.at)
         performance = Performance(action, account, gate, self._pauses, reconciler, intend)
@@ -175,6 +184,21 @@ class ActionPartition:
         except Exception:  # noqa: BLE001 - a fault of ours must not stop other calls: logged, reported, counted
             self._log.exception("action.broke", action=action.id)
             return performance.broken()
+
+    async def _intend(self, taken: _Taken, attempt: int) -> None:
+        """Make an intent durable, and be sure that the partition was ours a moment ago: the request leaves right after.
+
+        If we have stood still since it was written, a successor may have found it: it is written once more, which the
+        log refuses to whoever has lost the partition. Raises `AppendFailedError`, `GivenUpError`.
+        """
+        limit_s = self._services.config.session_timeout_s / 2
+        while True:
+            with StallGuard(limit_s, self._monotonic) as guard:
+                await self._of_ledger().intend(taken.action, attempt=attempt, offset=taken.offset, floor=self._floor())
+                if not guard.stood_still:
+                    return
+            self._log.warning("action.stood_still", action=taken.action.id, limit_s=limit_s)
+            self._pauses.require_open()
 
     def _account_for(self, action: Action, ending: Ending, report: ActionReport) -> None:
         """The canonical line and the figures of one action."""
@@ -207,10 +231,12 @@ class ActionPartition:
         return self._ledger
 
 
-def action_partition_factory(services: ActionServices, log: Log, clock: Clock) -> Callable[[int], ActionPartition]:
+def action_partition_factory(
+    services: ActionServices, log: Log, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+) -> Callable[[int], ActionPartition]:
     """What `Owner` makes its partitions with: source `call.actions`, fenced `call.ledger`.
 
     The count of dead letters outlives the objects: a partition that was stopped stays so when it is taken anew.
     """
     rules: defaultdict[int, StopRule] = defaultdict(StopRule)
-    return lambda partition: ActionPartition(partition, services, log, clock, rules[partition])
+    return lambda partition: ActionPartition(partition, services, log, clock, rules[partition], monotonic)

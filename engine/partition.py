@@ -15,6 +15,7 @@ from cordboard.clock import Clock
 from cordboard.errors import AppendFailedError, LogError
 from cordboard.log.owned import Owned
 from cordboard.log.port import Entry, FencedPartition, Log, Record
+from cordboard.log.stall import StallGuard
 from cordboard.stop_rule import StopRule
 from engine.applier import Applier, Stepper
 from engine.batch import Batch, StateEnvelope
@@ -25,7 +26,6 @@ from engine.parking import Parking
 from engine.publisher import Publisher
 from engine.recovery import Recovered, recover
 from engine.resuming import LookAt, resumed
-from engine.stall import StallGuard
 from engine.timers import Timers
 from engine.upkeep import Upkeep
 from schemas.codec import encode

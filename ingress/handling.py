@@ -14,7 +14,7 @@ from multidict import istr
 from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.logs import masked
-from ingress import conversations, twiml
+from ingress import conversations, told_once, twiml
 from ingress.assignments import instruction_of, workflow_of
 from ingress.config import IngressConfig
 from ingress.reading import Incoming, RefusedError, read_request
@@ -33,11 +33,6 @@ ENTERING = frozenset({Route.TWIML, Route.JOIN, Route.CONVERSATION_ACTION, Route.
 """TwiML routes that leave a record."""
 
 TWIML_ROUTES = ENTERING | {Route.WAIT, Route.HOLD, Route.ANNOUNCE, Route.WHISPER, Route.DIAL_ACTION, Route.VOICEMAIL}
-_TOLD_ONCE = (
-    "Result", "WorkerInitiated", "DialCallStatus", "DialCallSid", "DialCallDuration", "RecordingSid",
-    "RecordingDuration",
-)  # fmt: skip
-"""What Twilio says to an action, and not again to the document that asks for itself once more: it goes along."""
 _OUR_QUERY = frozenset({"call", "leg", "a", "say", "play", "audio", "left", "room"})
 _TOLD = {Source.VOICEMAIL: "ingress.message_left", Source.CONVERSATION_ACTION: "ingress.conversation_ended"}
 _FORBIDDEN = "Forbidden\n"
@@ -168,21 +163,24 @@ class Ingress:
     async def _let_in(self, incoming: Incoming, route: Route) -> web.Response:
         """A leg asks for its TwiML: into the room once that is durable, else it holds the line and asks again.
 
+        Nobody would run that document for a leg that has gone or was led away: its request is refused, to come again.
         A call begins only in the log, so that its timers begin when it does; what happens to it later may be spooled.
         """
         try:
             try:
-                webhook = read_webhook(SOURCES[route], incoming.query, _carried_back(incoming), self.clock())
+                webhook = read_webhook(SOURCES[route], incoming.query, told_once.joined(incoming), self.clock())
                 answered, document = self._entrance(incoming, webhook)
             except UnplaceableError as unplaceable:
                 await self._set_aside(incoming, unplaceable)
                 return _xml(twiml.hang_up())
             begins = webhook.source is Source.VOICE
             await self._record(msgspec.structs.replace(webhook, answered=answered), may_wait=not begins)
-        except NotDurableError:
+        except NotDurableError as error:
+            if told_once.nobody_listens(incoming):
+                raise RefusedError(503, "log_unavailable") from error
             metrics.WEBHOOKS_REFUSED.labels("asked_to_hold").inc()
             self._say.warning("ingress.asked_to_hold", route=route.value)
-            return _xml(twiml.please_hold(self._self_url(incoming, route, **_carried(incoming))))
+            return _xml(twiml.please_hold(self._self_url(incoming, route, **told_once.to_carry(incoming))))
         self._say.info(
             _TOLD.get(webhook.source, "ingress.leg_entered"),
             call_id=webhook.call_id,
@@ -199,7 +197,7 @@ class Ingress:
         match webhook.source:
             case Source.VOICE:
                 return self._first_entrance(incoming, webhook)
-            case Source.ENQUEUE_ACTION if incoming.fields.get("QueueResult") not in GIVEN_BACK:
+            case Source.ENQUEUE_ACTION if told_once.joined(incoming).get("QueueResult") not in GIVEN_BACK:
                 return None, twiml.hang_up()
             case Source.VOICEMAIL:
                 return None, twiml.hang_up()
@@ -299,17 +297,6 @@ def _leg_of(webhook: Webhook) -> LegId:
     if webhook.leg is None:
         raise UnplaceableError("no_leg", "a leg of ours brings `leg` in its query")
     return webhook.leg
-
-
-def _carried(incoming: Incoming) -> dict[str, str]:
-    fields = _carried_back(incoming)
-    return {name: fields[name] for name in _TOLD_ONCE if name in fields}
-
-
-def _carried_back(incoming: Incoming) -> dict[str, str]:
-    """Twilio's fields, and those of the first request where this one comes from a document that held the line."""
-    held = {name: incoming.query[name] for name in _TOLD_ONCE if name in incoming.query}
-    return {**held, **incoming.fields} if held else incoming.fields
 
 
 def _require_signature(request: web.BaseRequest) -> None:

@@ -275,6 +275,9 @@ def record_id(source: Source, form: Form) -> str:
 GIVEN_BACK = frozenset({"error", "system-error", "queue-full", "leave"})
 """Results of `<Enqueue>` after which the caller is still on the line and hears what the action answers."""
 
+LED_AWAY = frozenset({"hangup", "redirected", "redirected-from-bridged"})
+"""Results of `<Enqueue>` after which nobody runs what the action answers."""
+
 
 def _order(sequence: int | None, timestamp: str | None) -> str:
     return str(sequence) if sequence is not None else (timestamp or "")

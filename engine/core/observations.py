@@ -2,18 +2,20 @@
 
 from engine.core import facts, flags, machines, recording_facts, rescues, session_facts
 from engine.core.turn import Turn
+from schemas.actions import LookUp
 from schemas.records import Observation, ParticipantSeen
 from schemas.state import Flags, Leg, LegState
 
 _IN = frozenset({"connected", ""})
 
 
-def apply(turn: Turn, seen: Observation, since: int) -> None:
+def apply(turn: Turn, seen: Observation, asked: LookUp) -> None:
     """Let what was seen move the legs: who is in the room, who is not, whose call is over.
 
-    The look was asked for at `since` (ms). What a callback has said of a leg from then on is newer than the look, or
-    may be: of such a leg only the end of its call is taken, which nothing can undo.
+    What a callback has said of a leg since the look was asked for is newer than the look, or may be: of such a leg only
+    the end of its call is taken, which nothing can undo. The same holds for a call that the look did not ask for.
     """
+    since = asked.at
     statuses = {call.call_sid: call.status for call in seen.calls}
     if turn.call.in_conversation:
         session_facts.looked(turn, statuses)
@@ -32,7 +34,8 @@ def apply(turn: Turn, seen: Observation, since: int) -> None:
         if item is not None:
             _present(turn, leg, item, seen.conference_sid)
         else:
-            _absent(turn, leg, statuses.get(leg.call_sid or ""))
+            unasked = leg.call_sid is not None and leg.call_sid not in asked.call_sids
+            _absent(turn, leg, statuses.get(leg.call_sid or ""), ended_only=unasked)
 
 
 def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | None) -> None:

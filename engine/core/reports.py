@@ -95,7 +95,7 @@ def _take(turn: Turn, action: Action, report: ActionReport) -> None:  # noqa: C9
         case CreateTask():
             tasks.created(turn, action.task, report.task_sid if done else None, report.reason)
         case LookUp() if done and report.seen is not None:
-            observations.apply(turn, report.seen, action.at)
+            observations.apply(turn, report.seen, action)
         case EndConference() | RedirectCall() | LookUp() | AnnounceAll() | _:
             pass
 

@@ -1,7 +1,8 @@
 """A partition of actions on a log, in front of a Twilio: what the tests of the workers drive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -77,10 +78,10 @@ class Bench:
         self.log = log
         self._services = services
 
-    async def take(self, owner: str = "worker") -> ActionPartition:
+    async def take(self, owner: str = "worker", monotonic: Callable[[], float] = time.monotonic) -> ActionPartition:
         """Claim the ledger and restore a new owner of the partition."""
         fenced = await self.log.claim(Topic.LEDGER, PARTITION, owner)
-        partition = ActionPartition(PARTITION, self._services, self.log, system_clock)
+        partition = ActionPartition(PARTITION, self._services, self.log, system_clock, monotonic=monotonic)
         await partition.restore(fenced)
         return partition
 

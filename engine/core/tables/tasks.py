@@ -32,6 +32,9 @@ TASK_ROWS: tuple[Row, ...] = (
      "after": ["complete_at_twilio", "serve_anew"]},
     {"trigger": "accepted", "source": [PENDING, RESERVED], "dest": ASSIGNED, "conditions": ["enqueued"],
      "after": ["annotate"]},
+    # They have met and parted, and nobody has told us of their meeting.
+    {"trigger": "wrapup", "source": [PENDING, RESERVED], "dest": WRAPPING, "conditions": ["enqueued"],
+     "after": ["await_wrap", "serve_anew"]},
     {"trigger": "worker_failed", "source": RESERVED, "dest": PENDING, "conditions": ["enqueued"],
      "after": ["forget_worker"]},
     {"trigger": "worker_failed", "source": RESERVED, "dest": PENDING, "after": ["reject"]},

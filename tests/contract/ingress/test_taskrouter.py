@@ -17,6 +17,7 @@ from schemas.webhooks import Source
 from signing_twilio import ACCOUNT, CALL, CONFERENCE, PUBLIC_URL, TOKEN, VOICE, Inboxes, Twilio, calling
 
 TASK, RESERVATION, WORKFLOW = "WT" + "d" * 32, "WR" + "e" * 32, "WW" + "f" * 32
+ENQUEUE_ACTION = f"/v1/voice/enqueue-action?call={CALL}&leg=customer-1"
 ENQUEUED = {"call_sid": CALL, "from": "+15550177", "to": "+15550100"}
 
 ASSIGNMENT = {
@@ -146,10 +147,43 @@ async def test_a_caller_whom_the_queue_gives_back_comes_into_our_room(
     """And it is recorded; whoever has hung up or was led away hears nothing more."""
     fields = {"CallSid": CALL, "AccountSid": ACCOUNT, "To": "+15550100", "QueueResult": result, "QueueTime": "3"}
 
-    answer = await centre.post(f"/v1/voice/enqueue-action?call={CALL}&leg=customer-1", fields)
+    answer = await centre.post(ENQUEUE_ACTION, fields)
 
     assert [element.tag for element in ET.fromstring(answer.text)] == [tag]  # noqa: S314 - our own document
     assert (record(inboxes).call_id, record(inboxes).source) == (CALL, Source.ENQUEUE_ACTION)
+
+
+async def test_why_the_queue_gives_a_caller_back_outlives_a_log_that_is_away(
+    centre: Twilio, log: MemoryLog, inboxes: Inboxes
+) -> None:
+    """Twilio says it once: it goes along in the URL at which the caller asks again, and leads into our room."""
+    fields = {"CallSid": CALL, "AccountSid": ACCOUNT, "To": "+15550100", "QueueResult": "queue-full", "QueueTime": "3"}
+    log.unavailable = "no broker"
+    held = await centre.post(ENQUEUE_ACTION, {**fields, "CallStatus": "in-progress"})
+    again = (ET.fromstring(held.text).findtext("Redirect") or "").removeprefix(PUBLIC_URL).partition("#")[0]  # noqa: S314 - ours
+
+    log.unavailable = None
+    answer = await centre.post(again, {**VOICE, "CallStatus": "in-progress"})
+
+    assert "<Dial" in answer.text
+    assert json.loads(bytes(record(inboxes).params))["QueueResult"] == "queue-full"
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [{"QueueResult": "redirected"}, {"QueueResult": "hangup"}, {"QueueResult": "leave", "CallStatus": "completed"}],
+)
+async def test_nobody_who_has_gone_is_asked_to_hold_the_line(
+    centre: Twilio, log: MemoryLog, inboxes: Inboxes, gone: dict[str, str]
+) -> None:
+    """2xx only for what is durable: without the log Twilio is refused, comes again, and then it is recorded."""
+    fields = {"CallSid": CALL, "AccountSid": ACCOUNT, "To": "+15550100", **gone}
+    log.unavailable = "no broker"
+    assert (await centre.post(ENQUEUE_ACTION, fields)).status == 503
+
+    log.unavailable = None
+    assert (await centre.post(ENQUEUE_ACTION, fields)).status == 200
+    assert record(inboxes).source == Source.ENQUEUE_ACTION
 
 
 @pytest.mark.parametrize(("room", "led"), [(TASK, TASK), ("room-of-somebody", None)])

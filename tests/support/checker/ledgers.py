@@ -52,7 +52,7 @@ class Delivered(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A worker began to send an action. `doubtful`: it may have slept between its last check and the socket."""
+    """A worker began to send an action. `doubtful`: it may have been somebody else's turn without its knowing."""
 
     at_ms: int
     action: Action
@@ -98,7 +98,7 @@ class Ledgers(ABC):
 
     @abstractmethod
     def may_have_slept(self, action_id: str) -> bool:
-        """Whether a process that stood still had the action in hand."""
+        """Whether what created a call for it was checked long before: its process slept, or it was kept on its way."""
 
     @abstractmethod
     def claims_explained(self, topic: Topic, partition: int) -> int:

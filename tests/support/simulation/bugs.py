@@ -31,7 +31,7 @@ from ingress import handling
 from ingress.recorder import NotDurableError, Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
-from simulation import bugs_rooms, bugs_spool
+from simulation import bugs_rooms, bugs_sleep, bugs_spool
 from simulation.plan import Effect, Fault, Where
 
 Patch = tuple[object, str, object]
@@ -328,6 +328,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("result_not_in_ledger", ("i04_", "i05_"), _result_not_in_ledger),
     Bug("blind_resend", ("i05_",), _blind_resend),
     Bug("deadline_ignored", ("i06_",), _deadline_ignored),
+    Bug("sends_after_sleeping", ("i05_",), bugs_sleep.sends_after_sleeping, bugs_sleep.SLEEPS),
     Bug("calls_not_in_lanes", ("i07_",), _calls_not_in_lanes),
     Bug("acknowledged_before_durable", ("i01_",), _acknowledged_before_durable),
     Bug("commits_before_routing", ("i10_",), _commits_before_routing),

@@ -61,8 +61,8 @@ class SimulatedLedgers(Ledgers):
         return not self.world.script.struck
 
     def may_have_slept(self, action_id: str) -> bool:
-        """See `Ledgers`."""
-        return any(sent.doubtful and sent.action.id == action_id for sent in self.world.sent)
+        """See `Ledgers`: by the record of what each process and the network did to that very request."""
+        return any((action_id, at) in self.world.strays for at in self.created.get(action_id, ()))
 
     def claims_explained(self, topic: Topic, partition: int) -> int:
         """See `Ledgers`: at most two for each assignment, and one more for each thing that went wrong."""

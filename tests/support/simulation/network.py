@@ -5,6 +5,7 @@ The ingress' handlers and the workers' whole client run as they are; only socket
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
@@ -232,7 +233,14 @@ class Network:
         world.trace(f"{process.name} {method} {path.rpartition('5555/')[2]} {action[-12:]}{_named(fault)}")
         await asyncio.sleep(world.rng.choice((0.0, 0.003, 0.02)))
         await self._before(process, fault)
-        answer = await self._carried_out(fault, method, path, fields, action)
+        stray = world.has_slept_since_its_check(process, action) or _outlives_its_sender(fault)
+
+        def effect() -> Response:
+            if stray:
+                world.strays.add((action, world.loop.time()))
+            return self._effect(method, path, fields, action)
+
+        answer = await self._carried_out(fault, effect)
         process.require_alive()
         await self._after(process, fault)
         await asyncio.sleep(world.rng.choice((0.0, 0.003, 0.02)))
@@ -254,22 +262,23 @@ class Network:
             case _:
                 return
 
-    async def _carried_out(self, fault: Fault | None, method: str, path: str, fields: Fields, action: str) -> Response:
-        effect = fault.effect if fault is not None else None
-        if effect is Effect.LIMITED:
-            return _response(429, {"code": 20429})
-        if effect is Effect.UNAVAILABLE:
-            return _response(503, {})
-        if effect is Effect.DELAY and fault is not None:
-            return await self._late(fault.seconds, method, path, fields, action)
-        return self._effect(method, path, fields, action)
+    async def _carried_out(self, fault: Fault | None, effect: Callable[[], Response]) -> Response:
+        match fault.effect if fault is not None else None:
+            case Effect.LIMITED:
+                return _response(429, {"code": 20429})
+            case Effect.UNAVAILABLE:
+                return _response(503, {})
+            case Effect.DELAY if fault is not None:
+                return await self._late(fault.seconds, effect)
+            case _:
+                return effect()
 
-    async def _late(self, seconds: float, method: str, path: str, fields: Fields, action: str) -> Response:
+    async def _late(self, seconds: float, effect: Callable[[], Response]) -> Response:
         """It takes so long on its way that the client may have gone when it takes effect."""
         answered = self._world.loop.create_future()
 
         def arrive() -> None:
-            answer = self._effect(method, path, fields, action)
+            answer = effect()
             if not answered.done():
                 answered.set_result(answer)
 
@@ -315,6 +324,11 @@ async def answered(network: Network, process: Process, method: str, path: str, f
         return await network.request(process, method, path, fields, action)
     except _ErrorAfterError:
         return _response(500, {})
+
+
+def _outlives_its_sender(fault: Fault | None) -> bool:
+    """Whether the network keeps a request for longer than any sender waits for its answer."""
+    return fault is not None and fault.effect is Effect.DELAY and fault.seconds > _CLIENT_TIMEOUT_S
 
 
 def _response(status: int, body: dict[str, object]) -> Response:

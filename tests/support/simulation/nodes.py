@@ -80,14 +80,14 @@ class Node:
         if process is None or main is None or process.dead:
             return
         self._world.trace(f"{process.name} drains")
-        freezes = process.freezes
+        freezes, asleep = process.freezes, process.paused
         self._stop.set()
         process.stop()
         await asyncio.wait({main}, timeout=_DRAIN_S)
         if _died(process):
             return
         if not main.done():
-            if not process.paused and process.freezes == freezes:
+            if not (asleep or process.paused) and process.freezes == freezes:
                 self._world.overdue.append(f"{process.name} did not end within {_DRAIN_S:g} s of SIGTERM")
             self.kill(back_after_s)
             return
@@ -118,8 +118,8 @@ class Node:
             if "engine" in self.roles:
                 works.append(self._owner(log, Topic.INBOX, Topic.STATE, self._engine(log), process).run(stop))
             if "actions" in self.roles:
-                services = await stack.enter_async_context(ActionServices(_actions_config()))
-                factory = action_partition_factory(services, log, world.loop.clock_ms)
+                services = await stack.enter_async_context(ActionServices(_actions_config(world.session_s)))
+                factory = action_partition_factory(services, log, world.loop.clock_ms, world.loop.time)
                 works.append(self._owner(log, Topic.ACTIONS, Topic.LEDGER, factory, process).run(stop))
             await asyncio.gather(*works)
 
@@ -160,5 +160,5 @@ def _account() -> Account:
     )  # fmt: skip
 
 
-def _actions_config() -> ActionsConfig:
-    return ActionsConfig(PUBLIC_URL, (_account(),))
+def _actions_config(session_s: float) -> ActionsConfig:
+    return ActionsConfig(PUBLIC_URL, (_account(),), session_timeout_s=session_s)

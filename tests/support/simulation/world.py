@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -41,7 +42,7 @@ _DELAYS_S = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.001, 0.004, 0.02, 0.2)
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A worker began to send an action. `doubtful`: its process had been frozen or thrown out of the group before."""
+    """A worker began to send an action, right after its last check. `doubtful`: the group had thrown it out before."""
 
     at_ms: int
     action: Action
@@ -77,6 +78,10 @@ class World:
         self.lines: list[str] = []
         self.logged: list[dict[str, Any]] = []
         self.thrown_out: set[str] = set()
+        self.strays: set[tuple[str, float]] = set()
+        """Actions, and when a request took effect that was slept on after its check, or kept by the network."""
+        self._checked: dict[tuple[str, str], int] = {}
+        """How often a process had stood still when it last checked whether an action may be sent."""
         self.assigned: Counter[tuple[Topic, int]] = Counter()
         """How often each partition was assigned to somebody."""
         self.nodes = self._make_nodes()
@@ -125,8 +130,13 @@ class World:
     def note_sent(self, action: Action) -> None:
         """A worker is about to send."""
         process = self._current()
-        doubtful = process.freezes > 0 or process.name in self.thrown_out
+        self._checked[process.name, action.id] = process.freezes
+        doubtful = process.name in self.thrown_out
         self.sent.append(Sent(self.loop.clock_ms(), action, process.name, doubtful))
+
+    def has_slept_since_its_check(self, process: Process, action_id: str) -> bool:
+        """Whether a process has stood still between the last check for an action and now."""
+        return process.freezes > self._checked.get((process.name, action_id), process.freezes)
 
     def _current(self) -> Process:
         process = CURRENT.get()
@@ -275,13 +285,10 @@ class World:
             node.start()
         for call in self.plan.calls:
             self.later(call.at_s, lambda call=call: self._begin(call))  # type: ignore[misc]
+        strikes = {Where.NODE: self._node_fault, Where.AWAY: self._go_away, Where.ROOM: self._room_fault}
         for fault in self.plan.faults:
-            if fault.where is Where.NODE:
-                self.later(fault.at_s, lambda fault=fault: self._node_fault(fault))  # type: ignore[misc]
-            elif fault.where is Where.AWAY:
-                self.later(fault.at_s, lambda fault=fault: self._go_away(fault))  # type: ignore[misc]
-            elif fault.where is Where.ROOM:
-                self.later(fault.at_s, lambda fault=fault: self._room_fault(fault))  # type: ignore[misc]
+            if fault.where in strikes:
+                self.later(fault.at_s, partial(strikes[fault.where], fault))
         await asyncio.sleep(35.0)
 
     def _begin(self, call: CallPlan) -> None:

@@ -1,13 +1,14 @@
 """Owners that die, come late or are given up: what their successors do, and what never leaves."""
 
 import asyncio
+import time
 
 import pytest
 
 from action_bench import PARTITION, bench, config_for, dial, hang_up
 from actions.ledger import Ledger
 from cordboard.clock import system_clock
-from cordboard.errors import AppendFailedError
+from cordboard.errors import AppendFailedError, FencedError
 from cordboard.log.faults import Fault, Operation, Point
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry
@@ -86,6 +87,55 @@ async def test_an_interrupted_setter_is_said_again_in_time(twilio: FakeTwilio) -
         await second.release()
         stuck.set()
     assert (report.outcome, report.attempts) == (ActionOutcome.DONE, 2)
+
+
+class Sleeper:
+    """An event loop that stands still for 6 s once, when the first intent has just been written."""
+
+    def __init__(self, log: MemoryLog, *, robbed: bool) -> None:
+        self._log = log
+        self._robbed = robbed
+        self._slept_s = 0.0
+        log.faults.hook = self._hook
+
+    def monotonic(self) -> float:
+        """Seconds, the sleep counted."""
+        return time.monotonic() + self._slept_s
+
+    async def _hook(self, on: Operation, point: Point, topic: Topic, partition: int) -> None:
+        if (on, point, topic) == (Operation.APPEND, Point.AFTER, Topic.LEDGER) and not self._slept_s:
+            self._slept_s = 6.0
+            if self._robbed:
+                await self._log.claim(topic, partition, "successor")
+
+
+async def test_who_stood_still_after_its_intent_makes_sure_that_the_partition_is_still_its_own(
+    twilio: FakeTwilio,
+) -> None:
+    """The intent is written once more, the log takes it, and the request leaves once."""
+    twilio.on("POST", ROOM_1, CREATED)
+    log = MemoryLog(partitions=2, clock=system_clock)
+    async with bench(config_for(twilio.url), log) as at:
+        worker = await at.take(monotonic=Sleeper(log, robbed=False).monotonic)
+        await at.do(worker, dial())
+        (report,) = await at.reports(1)
+        await worker.release()
+        written = [record for record in await at.records(Topic.LEDGER) if b'"phase":"intent"' in (record.value or b"")]
+    assert (report.outcome, report.attempts) == (ActionOutcome.DONE, 1)
+    assert len(written) == 2
+    assert len(twilio.requests) == 1
+
+
+async def test_who_stood_still_and_has_a_successor_sends_nothing(twilio: FakeTwilio) -> None:
+    """Nothing but the intent can tell: a request would reach Twilio beside the successor's own."""
+    log = MemoryLog(partitions=2, clock=system_clock)
+    async with bench(config_for(twilio.url), log) as at:
+        worker = await at.take(monotonic=Sleeper(log, robbed=True).monotonic)
+        await at.do(worker, dial())
+        with pytest.raises(FencedError):
+            await worker.watch()
+        await worker.release()
+    assert twilio.requests == []
 
 
 async def test_an_interrupted_setter_past_its_deadline_is_unknown(twilio: FakeTwilio) -> None:

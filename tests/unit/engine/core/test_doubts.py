@@ -59,6 +59,17 @@ def test_a_look_does_not_undo_what_was_heard_since() -> None:
     assert story.leg("customer-1").observed.hold is True
 
 
+def test_a_call_that_the_look_did_not_ask_for_is_not_lost() -> None:
+    """Its SID came after the look was asked for: that the look does not show it says nothing, and it goes on."""
+    story = connected().command("call.add", to=OTHER).give(Resumed("r", CALL_SID, 1_000_000))
+    before = _both(story)
+    story.after(0.1).twilio_does(CreateParticipant)
+
+    story.looks(conference_sid=ROOM_SID, participants=before)
+
+    assert story.leg("third-1").state is LegState.DIALING
+
+
 def test_a_leg_that_joined_while_the_look_was_under_way_is_not_lost() -> None:
     """The list was made before it came in."""
     story = (

@@ -200,6 +200,17 @@ def test_taskrouter_may_wrap_up_and_complete_by_itself() -> None:
     assert not story.asked(UpdateTask)
 
 
+@pytest.mark.parametrize("event", ["reservation.wrapup", "task.wrapup"])
+def test_a_meeting_that_nobody_told_us_of_is_completed_after_it(event: str) -> None:
+    """All callbacks of the talk were lost: that it is being written up says that there was one."""
+    story = queueing().reserves().tells(event)
+    assert story.task is TaskState.WRAPPING
+
+    story.after(301)
+
+    assert (story.task, story.asked(UpdateTask)[-1].status) == (TaskState.COMPLETED, "completed")
+
+
 def test_a_task_deleted_under_a_talk_does_not_end_it() -> None:
     """The people go on; nothing is left to complete."""
     story = talking().tells("task.deleted").inside("participant-leave", WORKER)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cordboard.errors import AppendFailedError
+from cordboard.log.stall import StallGuard
 from cordboard.stop_rule import StopPolicy, StopRule
 from engine.batch import Batch, StateEnvelope
 from engine.calls import Calls
@@ -16,7 +17,6 @@ from engine.core.effects import Emit, Reply
 from engine.envelopes import Voice, time_of
 from engine.limits import EngineLimits
 from engine.parking import Parked, Parking
-from engine.stall import StallGuard
 from engine.timers import DueTimer, Timers
 from engine_shell import ManualClock, command, counting_step
 from schemas.codec import decode_state, encode, event, result

@@ -1,10 +1,12 @@
 """Has the event loop stood still? Then the group may have given the partition away without our hearing of it.
 
-The fence in the log would refuse the append all the same; this is the second line (reliability.md 2.3, self-fencing).
+The fence in the log would refuse an append all the same; for appends this is the second line (reliability.md 2.3,
+self-fencing). What leaves for Twilio no log can refuse: there it is the first.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Self
 
 from cordboard.errors import AppendFailedError
 
@@ -19,6 +21,15 @@ class StallGuard:
         self._worst = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
+    def __enter__(self) -> Self:
+        """See `start`."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """See `stop`."""
+        self.stop()
+
     def start(self) -> None:
         """Beat from now on, in the running loop."""
         self._last = self._monotonic()
@@ -30,10 +41,15 @@ class StallGuard:
             self._handle.cancel()
             self._handle = None
 
-    def require_awake(self) -> None:
-        """Raise `AppendFailedError` if the loop has stood still since `start`: what we know may be out of date."""
+    @property
+    def stood_still(self) -> bool:
+        """Whether the loop has stood still since `start`: what we know may be out of date."""
         self._look()
-        if self._worst > self._limit_s:
+        return self._worst > self._limit_s
+
+    def require_awake(self) -> None:
+        """Raise `AppendFailedError` if the loop has stood still since `start`."""
+        if self.stood_still:
             raise AppendFailedError(
                 f"the event loop stood still for {self._worst:.1f} s (limit {self._limit_s:.1f} s): "
                 "the partition may have another owner by now; taking it anew"
