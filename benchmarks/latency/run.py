@@ -19,13 +19,14 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.latency.calls import ACCOUNT, TOKEN, agent_joins, begins, call_sid
 from free_ports import free_port
-from kafka_broker import KafkaBroker
+from kafka_broker import STEADY_JVM, KafkaBroker
 from service_process import COMMAND
 
 _PREPARE_RATE = 400
@@ -164,11 +165,12 @@ def main() -> None:
         if "journal" in given.log:
             subjects.append(("journal", f"sqlite:{folder / 'journal.db'}"))
         if "kafka" in given.log:
-            broker = stack.enter_context(KafkaBroker(folder / "kafka"))
+            broker = stack.enter_context(KafkaBroker(folder / "kafka", jvm=STEADY_JVM))
             subjects.append(("kafka", f"kafka:{broker.bootstrap}"))
         reference = 0.0
         for name, log in subjects:
-            latencies = asyncio.run(one(name, log, given.rate, given.seconds, folder))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                latencies = runner.run(one(name, log, given.rate, given.seconds, folder))
             cuts = statistics.quantiles(latencies, n=100)
             reference = reference or cuts[49]
             table.add_row(name, f"{cuts[49] * 1000:.2f}", f"{cuts[98] * 1000:.2f}", f"{cuts[49] / reference:.1f}")

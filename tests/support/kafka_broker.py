@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +19,18 @@ from kafka_config import Quorum, server_properties
 from kafka_jars import KAFKA_VERSION, fetch_jars
 from kafka_ready import wait_until_ready
 
-__all__ = ["BrokerFailedError", "KafkaBroker", "KafkaCluster"]
+__all__ = ["QUICK_JVM", "STEADY_JVM", "BrokerFailedError", "KafkaBroker", "KafkaCluster"]
 
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 45.0
 _LOG_TAIL_LINES = 10
 _TROUBLE = re.compile(r"\b(ERROR|FATAL|Exception|Caused by)\b|Exception:")
-_JVM = (
-    "-Xmx512m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
-)
+_LOG_TIMES = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
+QUICK_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Up soon, at the price of the compiler that makes a broker fast in the long run."""
+
+STEADY_JVM = ("-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+"""As Kafka's own start script has it: for measuring."""
 # Kills the broker when the process that started it is gone, however it went: its end of the pipe closes.
 _WATCHDOG = """
 import os, signal, sys
@@ -56,6 +55,7 @@ class KafkaBroker:
         settings: Mapping[str, str] | None = None,
         scram_users: Mapping[str, str] | None = None,
         version: str = KAFKA_VERSION,
+        jvm: Sequence[str] = QUICK_JVM,
     ) -> None:
         """Prepare a broker that keeps everything under `data_dir`; `settings` replace lines of server.properties.
 
@@ -68,6 +68,7 @@ class KafkaBroker:
         self._settings = dict(settings or {})
         self._scram_users = dict(scram_users or {})
         self._version = version
+        self._jvm = jvm
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
 
@@ -114,7 +115,7 @@ class KafkaBroker:
         self._format_once()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                self._java(*_JVM, main="kafka.Kafka", arguments=[str(self._properties)]),
+                self._java(*self._jvm, *_LOG_TIMES, main="kafka.Kafka", arguments=[str(self._properties)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
