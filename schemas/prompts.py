@@ -48,6 +48,7 @@ LEAVE_A_MESSAGE = Prompt(
     say="We are sorry, nobody can take your call at the moment. Please leave a message after the tone."
 )
 CALL_US_BACK = Prompt(say="Hello. We tried to reach you. Please call us back when it suits you. Goodbye.")
+CUSTOMER_GONE = Prompt(say="The caller has hung up.")
 """What we say where the policy has no words of its own."""
 
 UNANSWERED = {

@@ -5,14 +5,13 @@ What a command waits for is asked of the state after every record, so the order 
 
 from collections.abc import Callable, Sequence
 
-from engine.core import awaited, consults, tasks
+from engine.core import advice, awaited, consults, tasks
 from engine.core.effects import Reply
 from engine.core.legs import is_over
 from engine.core.tables import transfers
-from engine.core.tables.commands import NEVER, allowed_in
+from engine.core.tables.commands import NEVER
 from engine.core.turn import Turn
 from schemas.answers import Answer
-from schemas.commands import TransferMode
 from schemas.ids import command_key, result_id
 from schemas.records import Command
 from schemas.results import Outcome, Result
@@ -24,11 +23,6 @@ MOST_ANSWERS = 64
 Verdict = tuple[Outcome, str | None] | None
 _APPLIED: Verdict = (Outcome.APPLIED, None)
 _TRANSFER_OVER = frozenset(TransferState(state) for state in transfers.TERMINAL)
-_USELESS: dict[TransferMode, tuple[str, ...]] = {
-    TransferMode.COLD: ("transfer.swap", "transfer.merge"),
-    TransferMode.CONSULT: ("transfer.complete", "transfer.merge"),
-}
-_ABOUT_LEGS = frozenset({"unknown_leg", "ambiguous_leg", "leg_not_joined", "not_an_agent"})
 _DOUBTFUL = {"create_unknown": Outcome.UNKNOWN, "expired": Outcome.EXPIRED}
 
 
@@ -50,13 +44,7 @@ def applied(turn: Turn, command: Command, detail: str | None = None) -> None:
 
 def rejected(turn: Turn, command: Command, reason: str, detail: str | None = None) -> None:
     """Answer that it is not allowed, with what is."""
-    named = reason in _ABOUT_LEGS and detail is None
-    _reply(turn, command, Outcome.REJECTED, reason=reason, detail=_legs(turn) if named else detail)
-
-
-def _legs(turn: Turn) -> str:
-    """The legs that a command could have named."""
-    return "there are " + (", ".join(f"{leg.leg} ({leg.state.value})" for leg in turn.live()) or "no legs")
+    _reply(turn, command, Outcome.REJECTED, reason=reason, detail=detail or advice.on(turn, reason))
 
 
 def expired(turn: Turn, command: Command) -> None:
@@ -68,17 +56,11 @@ def _reply(
     turn: Turn, command: Command | OpenCommand, outcome: Outcome, reason: str | None = None, detail: str | None = None
 ) -> None:
     state = turn.call.state.value
-    allowed = _allowed(turn.call) if outcome is Outcome.REJECTED else ()
+    allowed = advice.allowed(turn) if outcome is Outcome.REJECTED else ()
     key = command_key(command.command_source, command.command_id)
     answer = Answer(key, outcome.value, reason, state, allowed, detail)
     turn.set(answers=(*turn.call.answers, answer)[-MOST_ANSWERS:])
     turn.effects.append(_result(command, answer, replayed=False))
-
-
-def _allowed(call: Call) -> tuple[str, ...]:
-    """What the state takes; of the words that steer a transfer, those that its mode has a use for."""
-    useless = _USELESS.get(call.transfer.mode, ()) if call.transfer is not None else ()
-    return tuple(name for name in allowed_in(call) if name not in useless)
 
 
 def _result(command: Command | OpenCommand, answer: Answer, *, replayed: bool) -> Reply:

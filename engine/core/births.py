@@ -1,10 +1,12 @@
 """How a call begins: a caller's webhook, an agent's browser, `call.dial`, or a task that others have enqueued."""
 
-from engine.core import answers, sessions, tasks
+from engine.core import advice, answers, sessions, tasks
+from engine.core.assistants import fits
 from engine.core.config import CoreConfig
 from engine.core.dialling import dial as dial_leg
+from engine.core.dialling import role_of
 from engine.core.effects import Step
-from engine.core.timers import REAP, REAP_EVERY_MS
+from engine.core.reaping import REAP, REAP_EVERY_MS
 from engine.core.turn import CALL, Turn
 from schemas.commands import Dial, InvalidCommandError, decode_data
 from schemas.ids import is_call_sid, room_of
@@ -86,8 +88,9 @@ def by_command(config: CoreConfig, command: Command) -> Turn | Step:
     if not isinstance(data, Dial):
         return Step(None, (answers.unknown_call(command),))
     if any(tasks.queue_of(target) is not None for target in (data.agent, data.to)):
-        why = "a queue cannot be dialled: expected phone:, sip:, client: or app:"
-        return Step(None, (answers.refused(command, "not_a_person", why),))
+        return Step(None, (answers.refused(command, "not_a_person", advice.NOT_A_PERSON),))
+    if not fits((data.agent, data.to), command.call_id, data.context or {}):
+        return Step(None, (answers.refused(command, "context_too_large", advice.CONTEXT_TOO_LARGE),))
     from_ = target_of_address(data.from_) if data.from_ else None
     number = from_.twilio_address if from_ is not None else config.number
     call = Call(
@@ -97,7 +100,7 @@ def by_command(config: CoreConfig, command: Command) -> Turn | Step:
     )  # fmt: skip
     turn = _created(Turn(call, command.at, command.id, config))
     turn.deadline = command.deadline
-    answers.open_command(turn, command, dial_leg(turn, Role.AGENT, data.agent))
+    answers.open_command(turn, command, dial_leg(turn, role_of(data.agent), data.agent))
     return turn
 
 

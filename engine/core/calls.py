@@ -172,6 +172,11 @@ def await_agent(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.arm(ORPHAN, RETURN_WITHIN_MS)
 
 
+def await_others(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    """Somebody whom a service has sent for still rings: nobody else is dialled meanwhile."""
+    turn.arm(ORPHAN, max(turn.call.policy.orphan_grace_s, 1) * 1000)
+
+
 def _grace_s(turn: Turn) -> int:
     """An agent who was thrown out with the conference cannot come back by themselves: they are called at once."""
     last = destinations.last_agent(turn)
@@ -250,6 +255,14 @@ def _blaming(reason: str) -> Act:
     return effect
 
 
+def tell_abandoned(turn: Turn, leg_id: str) -> None:
+    """The caller has given up; how long they had waited for somebody goes along."""
+    why = turn.leg(leg_id).reason or "abandoned"
+    _blame(turn, "abandoned")
+    waited_s = (turn.at - turn.call.created_at) / 1000
+    turn.tell_call("call.abandoned", reason=why, leg=leg_id, duration_s=waited_s)
+
+
 def _telling(name: str, reason: str | None = None) -> Act:
     def effect(turn: Turn, leg_id: str) -> None:
         leg = turn.find(leg_id)
@@ -272,6 +285,7 @@ CALL_GUARDS: dict[str, Guard] = {
     "agent_returning": agent_returning,
     "orphan_alone": orphan_alone,
     "tells_agent": tells_agent,
+    "customer_to_come": enqueued.customer_to_come,
 }
 CALL_EFFECTS: dict[str, Act] = {
     "begin_waiting": begin_waiting,
@@ -284,6 +298,7 @@ CALL_EFFECTS: dict[str, Act] = {
     "dial_customer": dial_customer,
     "comfort_orphan": comfort_orphan,
     "await_agent": await_agent,
+    "await_others": await_others,
     "recover": recover,
     "next_orphan_step": next_orphan_step,
     "overflow": overflow,
@@ -295,6 +310,6 @@ CALL_EFFECTS: dict[str, Act] = {
     "say_unanswered": say_unanswered,
     "tell_cancelled": _telling("call.cancelled", "agent_left"),
     "tell_unanswered": _telling("call.unanswered", "unanswered"),
-    "tell_abandoned": _telling("call.abandoned", "abandoned"),
+    "tell_abandoned": tell_abandoned,
     "tell_customer_left": _telling("call.customer_left", "customer_left"),
 }

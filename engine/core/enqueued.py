@@ -19,6 +19,8 @@ from schemas.task_states import LIVE_TASK_STATES, SEARCHING_TASK_STATES
 from schemas.webhooks import GIVEN_BACK, QueueLeft
 
 ADOPTED_WITHIN_MS = 60_000
+SEARCHED_WITHIN_MS = 86_400_000
+"""TaskRouter gives a task up after a day, where its workflow does not say otherwise."""
 HANG_UP, REDIRECTED = "hangup", "redirected"
 _LED_AWAY = frozenset({HANG_UP, "bridged", "redirected-from-bridged"})
 
@@ -130,6 +132,12 @@ def is_enqueued(turn: Turn, task: str) -> bool:
     return item is not None and item.enqueued
 
 
+def customer_to_come(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+    """Whether TaskRouter still looks for the worker with whom it will dial the customer (`outbound_to`)."""
+    young = turn.at - turn.call.created_at < SEARCHED_WITHIN_MS
+    return young and turn.customer is None and searching(turn) is not None
+
+
 def together(turn: Turn, task: str) -> bool:
     """Whether caller and worker are both in the room."""
     item = tasks.find(turn, task)
@@ -172,7 +180,10 @@ def lose_place(turn: Turn, task: str) -> None:  # noqa: ARG001 - the shape of al
     A caller of others is not ours to redirect: the call is over for us.
     """
     customer = turn.customer
-    if customer is None or customer.joined_at is not None:
+    if customer is None:
+        turn.stimulate(CALL, "everybody_gone")
+        return
+    if customer.joined_at is not None:
         return
     if foreign(turn):
         turn.reason = "hung_up" if turn.reason == HANG_UP else "task_canceled"
@@ -201,7 +212,11 @@ def _conference(turn: Turn, item: Task) -> TaskConference | None:
     return TaskConference(room.name, room.sid, worker.call_sid, customer.call_sid)
 
 
-ENQUEUED_GUARDS: dict[str, Guard] = {"enqueued": is_enqueued, "together": together, "worker_gone": worker_gone}
+ENQUEUED_GUARDS: dict[str, Guard] = {
+    "enqueued": is_enqueued,
+    "together": together,
+    "worker_gone": worker_gone,
+}
 ENQUEUED_EFFECTS: dict[str, Act] = {
     "expect_worker": expect_worker,
     "serve_anew": serve_anew,

@@ -98,13 +98,20 @@ def _wanted_after(wanted: Flags, known: Flags, seen: Flags) -> Flags:
 def _held(turn: Turn, leg: Leg) -> None:
     if leg.observed.hold:
         turn.update(leg.leg, held_at=turn.at)
-    elif leg.held_at is not None:
-        turn.emit("hold.ended", HoldEvent(cause=turn.cause, leg=leg.leg, duration_s=(turn.at - leg.held_at) / 1000))
-        turn.update(leg.leg, held_at=None)
+    else:
+        tell_hold_ended(turn, leg.leg)
     if leg.role is Role.CUSTOMER and leg.observed.hold:
         turn.stimulate_supervisions("customer_held")
     if leg.role is Role.CUSTOMER:
         turn.stimulate(CALL, "customer_held" if leg.observed.hold else "customer_unheld", leg.leg)
+
+
+def tell_hold_ended(turn: Turn, leg_id: str) -> None:
+    """If the leg was held, it is no more: resumed, gone, or in another room; say how long it was."""
+    leg = turn.leg(leg_id)
+    if leg.held_at is not None:
+        turn.emit("hold.ended", HoldEvent(cause=turn.cause, leg=leg_id, duration_s=(turn.at - leg.held_at) / 1000))
+        turn.update(leg_id, held_at=None)
 
 
 def may_yet_end(turn: Turn, leg_id: str) -> bool:

@@ -178,6 +178,7 @@ def enter_late(turn: Turn, leg_id: str) -> None:
 def close(turn: Turn, leg_id: str) -> None:
     """It is over: tell the machines that cared about it, the transfer before the call."""
     turn.disarm(leg_timer(leg_id))
+    flags.tell_hold_ended(turn, leg_id)
     leg = _judged(turn, turn.leg(leg_id))
     task = tasks.of_leg(turn, leg_id)
     if task is not None and leg.joined_at is None:

@@ -164,8 +164,10 @@ def move_call(turn: Turn, trigger: str, leg_id: str) -> bool:
         name = (
             _BACK_TO_TALK.get(before, _CALL_EVENTS[after]) if after is CallState.IN_CONFERENCE else _CALL_EVENTS[after]
         )
-        reason = turn.call.reason if after is CallState.ENDED else _WHY.get(trigger)
-        turn.tell_call(name, from_=before, to=after, leg=leg_id or None, reason=reason)
+        over = after is CallState.ENDED
+        reason = turn.call.reason if over else _WHY.get(trigger)
+        duration_s = (turn.at - turn.call.created_at) / 1000 if over else None
+        turn.tell_call(name, from_=before, to=after, leg=leg_id or None, reason=reason, duration_s=duration_s)
     return True
 
 

@@ -1,6 +1,6 @@
 """A look at Twilio, taken as facts: what callbacks should have said comes in here when they did not."""
 
-from engine.core import facts, flags, machines, recording_facts, rescues, session_facts
+from engine.core import facts, flags, machines, reaping, recording_facts, rescues, session_facts
 from engine.core.turn import Turn
 from schemas.actions import LookUp
 from schemas.records import Observation, ParticipantSeen
@@ -36,6 +36,7 @@ def apply(turn: Turn, seen: Observation, asked: LookUp) -> None:
         else:
             unasked = leg.call_sid is not None and leg.call_sid not in asked.call_sids
             _absent(turn, leg, statuses.get(leg.call_sid or ""), ended_only=unasked)
+    reaping.looked(turn, since)
 
 
 def _present(turn: Turn, leg: Leg, item: ParticipantSeen, conference_sid: str | None) -> None:

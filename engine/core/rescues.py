@@ -6,11 +6,11 @@ be redirected, and has left. Nobody is dialled for it; an agent who was hung up 
 the policy for orphans says what then.
 """
 
+from engine.core import flags
 from engine.core.dialling import leg_timer
 from engine.core.table import Act, Guard
 from engine.core.turn import CALL, LEG, TRANSFER, Turn
 from schemas.actions import RejoinRoom
-from schemas.events import HoldEvent
 from schemas.ids import FIRST_ROOM, room_of
 from schemas.records import Observation
 from schemas.routes import OUT_OF_ROOM_S
@@ -111,12 +111,10 @@ def rescue(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 def leave_behind(turn: Turn, leg_id: str) -> None:
     """Nothing of the old room is true any more. Looks that were asked for before this show the old room."""
-    leg = turn.leg(leg_id)
-    if leg.held_at is not None:
-        turn.emit("hold.ended", HoldEvent(cause=turn.cause, leg=leg_id, duration_s=(turn.at - leg.held_at) / 1000))
+    flags.tell_hold_ended(turn, leg_id)
     turn.update(
-        leg_id, conference_sid=None, heard=-1, heard_at=turn.at, observed=NO_FLAGS, desired=NO_FLAGS, held_at=None,
-        doubts=0, reason=HUB_ENDED,
+        leg_id, conference_sid=None, heard=-1, heard_at=turn.at, observed=NO_FLAGS, desired=NO_FLAGS, doubts=0,
+        reason=HUB_ENDED,
     )  # fmt: skip
 
 

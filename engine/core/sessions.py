@@ -196,7 +196,9 @@ def tell_abandoned(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         turn.set(reason="abandoned" if inbound else "agent_left")
     if _ended_by_us(turn):
         return
-    turn.tell_call("call.abandoned" if inbound else "call.cancelled", reason="hung_up", leg=item.waiting)
+    waited_s = (turn.at - turn.call.created_at) / 1000 if inbound else None
+    name = "call.abandoned" if inbound else "call.cancelled"
+    turn.tell_call(name, reason="hung_up", leg=item.waiting, duration_s=waited_s)
 
 
 def let_into_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001

@@ -7,6 +7,7 @@ from engine.core import (
     flags,
     holding,
     machines,
+    reaping,
     recordings,
     sessions,
     supervisions,
@@ -14,13 +15,10 @@ from engine.core import (
     transfers,
     wrap_up,
 )
-from engine.core.turn import CALL, LEG, RECORDING, SESSION, SUPERVISION, TASK, TRANSFER, Turn
+from engine.core.turn import LEG, RECORDING, SESSION, SUPERVISION, TASK, TRANSFER, Turn
 from schemas.records import TimerDue
-from schemas.state import CallState, LegState
+from schemas.state import LegState
 
-REAP = "reap"
-REAP_EVERY_MS = 600_000
-REAP_TALKING_EVERY_MS = 3_600_000
 LEG_PREFIX = "leg."
 
 _CALL_TRIGGERS = {
@@ -75,17 +73,7 @@ def _other(turn: Turn, name: str) -> None:
     elif name == destinations.END:
         for leg in turn.live():
             turn.stimulate(LEG, "remove" if leg.state is not LegState.LEAVING else "overdue", leg.leg)
-    elif name == REAP:
-        _reap(turn)
+    elif name == reaping.REAP:
+        reaping.due(turn)
     else:
         turn.ignore("unknown_timer", f"timer.{name}")
-
-
-def _reap(turn: Turn) -> None:
-    """No call lives on hope: look at Twilio from time to time, and end what has nobody left."""
-    if turn.live():
-        flags.look_up(turn)
-    else:
-        turn.stimulate(CALL, "everybody_gone")
-    talking = turn.call.state in {CallState.IN_CONFERENCE, CallState.HELD}
-    turn.arm(REAP, REAP_TALKING_EVERY_MS if talking else REAP_EVERY_MS)

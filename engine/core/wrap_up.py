@@ -5,8 +5,11 @@ has left, until TaskRouter says that the worker is done; the policy's `wrap_up_s
 """
 
 from engine.core import tasks
+from engine.core.flags import FLAGS_WITHIN_MS
 from engine.core.table import Act, Guard
 from engine.core.turn import LEG, TALKING_ROLES, TASK, Turn
+from schemas.actions import AnnounceAll
+from schemas.prompts import CUSTOMER_GONE
 from schemas.state import TransferState
 from schemas.task_states import OPEN_TASK_STATES
 
@@ -62,7 +65,13 @@ def begin_wrap_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
 
 
 def begin_last_words(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
-    """Two agents whose customer has gone may finish what they were saying."""
+    """Two agents whose customer has gone are told so, and may finish what they were saying."""
+    call = turn.call
+    if call.room.sid is not None:
+        turn.request(
+            AnnounceAll(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
+                        deadline=turn.at + FLAGS_WITHIN_MS, conference_sid=call.room.sid, announce=CUSTOMER_GONE)
+        )  # fmt: skip
     turn.arm(TIMER, turn.call.policy.abandoned_consult_s * 1000)
 
 

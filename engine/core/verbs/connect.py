@@ -1,7 +1,7 @@
 """`call.connect` and `call.add`: bring somebody into the call."""
 
 from engine.core import answers, tasks
-from engine.core.assistants import MOST_CHARACTERS, fits
+from engine.core.assistants import fits
 from engine.core.dialling import dial, role_of
 from engine.core.turn import Turn
 from schemas.commands import Add, Connect
@@ -47,7 +47,7 @@ def _bring(
         answers.open_command(turn, command, task=task)
         return
     if not fits((to,), turn.call.call_id, turn.call.context):
-        answers.rejected(turn, command, "context_too_large", f"at most {MOST_CHARACTERS} characters once URL-encoded")
+        answers.rejected(turn, command, "context_too_large")
         return
     leg = dial(turn, role, to, from_=from_, ring_timeout_s=ring_timeout_s, whisper=whisper)
     answers.open_command(turn, command, leg)

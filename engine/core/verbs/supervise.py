@@ -3,6 +3,7 @@
 from fnmatch import fnmatchcase
 
 from engine.core import answers, supervisions
+from engine.core.assistants import fits
 from engine.core.dialling import dial
 from engine.core.turn import SUPERVISION, TALKING_ROLES, Turn
 from engine.core.verbs.naming import joined, named
@@ -35,6 +36,8 @@ def _refusal(turn: Turn, data: Supervise) -> str | None:
         return "not_a_person"
     if not permitted(turn, data.supervisor, data.mode):
         return "not_permitted"
+    if not fits((data.supervisor,), turn.call.call_id, turn.call.context):
+        return "context_too_large"
     active = supervisions.active(turn)
     if any(turn.leg(item.supervisor).target == data.supervisor for item in active):
         return "already_supervising"

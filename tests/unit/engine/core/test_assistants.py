@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec.structs import replace
 
 from calling import CALL_SID, OTHER, Story, connected
 from engine.core.assistants import MOST_CHARACTERS
@@ -44,6 +45,35 @@ def test_a_context_that_does_not_fit_is_refused_and_nothing_is_asked() -> None:
 
     assert story.outcome() == ("rejected", "context_too_large")
     assert len(story.asked()) == before
+
+
+def test_a_call_that_is_dialled_with_too_much_context_is_not_begun() -> None:
+    """`call.dial` by an assistant: the same limit, and nobody is dialled."""
+    story = Story(call_id="dial-1")
+
+    story.command("call.dial", agent=APP, to=OTHER, context={"summary": "x" * MOST_CHARACTERS})
+
+    assert story.outcome() == ("rejected", "context_too_large")
+    assert (story.call, story.asked()) == (None, [])
+
+
+def test_a_supervisor_that_is_an_application_has_the_same_limit() -> None:
+    """Every address that is made of a context is measured."""
+    story = connected()
+    story.call = replace(story.state, context={"summary": "x" * MOST_CHARACTERS})
+
+    story.command("call.supervise", mode="monitor", supervisor=APP)
+
+    assert story.outcome() == ("rejected", "context_too_large")
+    assert f"at most {MOST_CHARACTERS} characters" in (story.results()[-1].detail or "")
+
+
+def test_an_assistant_that_calls_out_is_an_ai_agent() -> None:
+    """`call.dial` with an `app:` agent: its leg has the role that every other way gives it."""
+    story = Story(call_id="dial-1").command("call.dial", agent=APP, to=OTHER, context={"topic": "renewal"})
+
+    assert story.leg("ai-1").role is Role.AI
+    assert parameters(story) == {"call": "dial-1", "leg": "ai-1", "topic": "renewal"}
 
 
 @pytest.mark.parametrize("data", [{"to": OTHER}, {"to": "phone:+15550100077"}])

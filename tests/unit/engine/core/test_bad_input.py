@@ -1,12 +1,17 @@
 """Bad input: refused with the reason and what is allowed, and nothing is asked of Twilio."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from calling import AGENT, OTHER, Story, connected
+from engine.core import verbs
+from engine.core.advice import TOLD, WORDS
 from engine.core.effects import Reply, RequestAction
 from engine.core.tables.commands import ALLOWED
+from schemas.policy import Policy, SupervisionRights
 from schemas.results import Outcome
 
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
@@ -14,11 +19,16 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("call.connect", {"to": "alice"}, "invalid", "Expected `str` matching regex"),
     ("call.connect", {"to": "phone:5550100"}, "invalid", "Expected `str` matching regex"),
     ("call.add", {"to": "app:AP1"}, "invalid", "Expected `str` matching regex"),
-    ("call.connect", {"to": "queue:billing"}, "taskrouter_not_configured", ""),
+    ("call.connect", {"to": "queue:billing"}, "taskrouter_not_configured", "_WORKFLOW"),
     ("call.transfer", {"mode": "cold", "targets": []}, "invalid", "Expected `array` of length >= 1"),
     ("call.transfer", {"mode": "cold", "targets": ["nobody"]}, "invalid", "Expected `str` matching regex"),
-    ("call.transfer", {"mode": "cold", "targets": ["queue:billing"]}, "taskrouter_not_configured", ""),
-    ("call.supervise", {"mode": "monitor", "supervisor": "queue:leads"}, "not_a_person", ""),
+    (
+        "call.transfer",
+        {"mode": "cold", "targets": ["queue:billing"]},
+        "taskrouter_not_configured",
+        "_WORKFLOW",
+    ),
+    ("call.supervise", {"mode": "monitor", "supervisor": "queue:leads"}, "not_a_person", "expected phone:"),
     # a leg that is not there
     ("call.hold", {"leg": "agent-7"}, "unknown_leg", "there are customer-1 (joined), agent-1 (joined)"),
     ("call.mute", {"leg": "supervisor"}, "unknown_leg", "there are customer-1 (joined), agent-1 (joined)"),
@@ -40,7 +50,8 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("call.connect", {"to": AGENT, "whisper": {"say": "a", "play": "https://x.test/a"}}, "invalid", "exactly one of"),
     ("call.hold", {"audio": "music"}, "invalid", "must be an http(s) URL"),
     ("call.announce", {}, "invalid", "exactly one of"),
-    ("recording.pause", {}, "not_recording", ""),
+    ("recording.pause", {}, "not_recording", "the recording is off"),
+    ("recording.resume", {}, "not_paused", "the recording is off"),
     ("transfer.complete", {}, "not_allowed", ""),
 ]
 
@@ -70,3 +81,29 @@ def test_a_queue_cannot_be_dialled(data: dict[str, Any]) -> None:
     assert (result.outcome, result.reason) == (Outcome.REJECTED, "not_a_person")
     assert "expected phone:" in (result.detail or "")
     assert (story.call, story.asked()) == (None, [])
+
+
+def test_a_right_that_is_missing_is_said_with_those_that_there_are() -> None:
+    """`not_permitted` names the policy's patterns."""
+    rights = SupervisionRights(monitor=("client:qa-*",), coach=("client:lead-*", "client:boss"), barge=())
+
+    story = connected(Policy(supervision=rights)).command("call.supervise", mode="barge", supervisor=OTHER)
+
+    [result] = story.results()[-1:]
+    assert result.reason == "not_permitted"
+    assert result.detail == (
+        "the policy allows monitor to client:qa-*; coach to client:lead-*, client:boss; barge to nobody"
+    )
+
+
+def test_every_reason_without_words_of_its_own_has_advice() -> None:
+    """A verb that refuses with a bare reason finds words for it here; the call's state and `allowed` say the rest."""
+    said = set(WORDS) | set(TOLD)
+
+    bare = {
+        reason
+        for path in Path(verbs.__path__[0]).glob("*.py")
+        for reason in re.findall(r'(?:return|rejected\(turn, command,|refusal or|else) "([a-z_]+)"', path.read_text())
+    }
+
+    assert bare - said <= {"too_late", "not_allowed", "caller_in_queue", "supervised"}, "these say it themselves"

@@ -3,6 +3,7 @@
 import pytest
 
 from calling import AGENT, CALLER, OTHER, Story, connected
+from engine.core.effects import Emit
 from schemas.actions import (
     CreateCall,
     CreateParticipant,
@@ -158,9 +159,12 @@ class TestEnding:
         """Abandoned: whoever is being dialled stops ringing."""
         story = Story().inbound().joins("customer-1").command("call.connect", to=AGENT).twilio_does(CreateParticipant)
 
-        story.leaves("customer-1")
+        story.after(9).leaves("customer-1")
 
         assert "call.abandoned" in story.events()
+        told = [effect for effect in story.effects if isinstance(effect, Emit)]
+        waited = {effect.name: getattr(effect.data, "duration_s", None) for effect in told}
+        assert waited["call.abandoned"] == waited["call.ended"] == 9.0
         assert story.asked(HangUp)[-1].leg == "agent-1"
         assert story.outcome() == ("failed", "cancelled")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from calling import OTHER, Story, connected, sid
+from calling import OTHER, ROOM_SID, Story, connected, sid
 from engine.core.effects import Park, Unplaced
 from schemas.actions import (
     AnnounceAll,
@@ -12,7 +12,7 @@ from schemas.actions import (
     HangUp,
     LookUp,
 )
-from schemas.records import ActionOutcome, CallSeen, Webhook
+from schemas.records import ActionOutcome, CallSeen, ParticipantSeen, Webhook
 from schemas.state import CallState, LegState, Role
 from schemas.webhooks import Source
 
@@ -160,6 +160,27 @@ class TestReaper:
         story.looks(calls=(CallSeen(sid(1), "completed"), CallSeen(sid(2), "completed")))
 
         assert story.now() is CallState.ENDED
+        assert story.state.reason == "lost"
+        assert story.events().count("call.reaped") == 1
+
+    def test_a_call_that_is_still_up_is_not_reaped(self) -> None:
+        """The look comes first: whoever is on the phone stays there, and the reaper comes again."""
+        story = connected().after(601)
+
+        there = (ParticipantSeen(sid(1), label="customer-1"), ParticipantSeen(sid(2), label="agent-1"))
+        story.looks(conference_sid=ROOM_SID, conference_status="in-progress", participants=there)
+
+        assert story.now() is CallState.IN_CONFERENCE
+        assert "call.reaped" not in story.events()
+        assert "reap" in story.state.timers
+
+    def test_an_end_that_a_callback_tells_is_no_reaping(self) -> None:
+        """Nor is one that another look has found."""
+        story = connected().command("call.remove", leg="agent-1").after(11)
+        story.looks(calls=(CallSeen(sid(1), "completed"), CallSeen(sid(2), "completed")))
+
+        assert story.now() is CallState.ENDED
+        assert "call.reaped" not in story.events()
 
     def test_a_removal_that_is_never_seen_escalates_and_is_given_up(self) -> None:
         """Look, hang up, look, hang up, lost: with a bound."""

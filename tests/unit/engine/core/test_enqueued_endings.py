@@ -1,9 +1,12 @@
 """Callers in TaskRouter's own queue who reach nobody, reservations that come to nothing, and the end of the work."""
 
+import json
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from calling import ACCOUNT, CALL_SID, OTHER
+from calling import ACCOUNT, CALL_SID, CALLER, NUMBER, OTHER
 from queueing import WORKER, Enqueued, either, queueing, talking
 from schemas.actions import CreateParticipant, CreateTask, HangUp, RedirectCall, UpdateReservation, UpdateTask
 from schemas.policy import Policy
@@ -54,6 +57,34 @@ def test_a_caller_of_others_who_is_left_alone_does_not_wait_for_ever() -> None:
     story.accepted().comes_in(CALL_SID)
 
     assert story.after(61).asked(RedirectCall)
+
+
+class ToBeDialled(Enqueued):
+    """A task whose customer TaskRouter dials once it has a worker."""
+
+    def attributes(self, conference: dict[str, Any] | None = None) -> str:  # noqa: ARG002 - nobody is in it
+        """Whom to dial."""
+        return json.dumps({"outbound_to": CALLER, "from": NUMBER})
+
+
+def test_a_task_without_a_leg_is_no_call_that_is_over() -> None:
+    """The customer is dialled when a worker is found: neither time nor a worker who does not answer ends the call."""
+    story = ToBeDialled(foreign=True).tells("task.created").after(700)
+    assert (story.now(), story.task) == (CallState.WAITING, TaskState.PENDING)
+
+    story.reserves().worker("ringing").worker("no-answer")
+
+    assert (story.now(), story.task) == (CallState.WAITING, TaskState.PENDING)
+    assert "call.reaped" not in story.events()
+
+
+def test_a_task_without_a_leg_ends_its_call() -> None:
+    """By TaskRouter's word, or, should that be lost, a day later."""
+    assert ToBeDialled(foreign=True).tells("task.created").tells("task.canceled").now() is CallState.ENDED
+
+    story = ToBeDialled(foreign=True).tells("task.created").after(86_400 + 600)
+    assert story.now() is CallState.ENDED
+    assert "call.reaped" in story.events()
 
 
 @pytest.mark.parametrize("told_first", [True, False])

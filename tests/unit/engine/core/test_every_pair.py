@@ -126,7 +126,10 @@ def test_every_fact_in_every_leg_state_moves_or_is_ignored_with_a_reason(state: 
 def test_every_command_in_every_call_state_is_taken_or_rejected_with_what_is_allowed(
     state: CallState, command: str
 ) -> None:
-    """What the state does not take is rejected with the state and the list; the rest is open or answered."""
+    """What the state does not take is rejected with the state and the list; the rest is open or answered.
+
+    None of these calls has a transfer to steer.
+    """
     story = in_state(state)
 
     story.command(command, **EXAMPLES[command])
@@ -140,7 +143,7 @@ def test_every_command_in_every_call_state_is_taken_or_rejected_with_what_is_all
         assert result.outcome is Outcome.REJECTED
         assert result.reason in {"not_allowed", "not_supported"}
         assert result.state == state.value
-        assert result.allowed == ALLOWED[state]
+        assert result.allowed == tuple(name for name in ALLOWED[state] if not name.startswith("transfer."))
 
 
 def test_the_walk_knows_every_leg_stimulus() -> None:

@@ -1,9 +1,11 @@
 """Holding and resuming: asked, confirmed, made up for and given up."""
 
 from calling import ROOM_SID, Story, connected, sid
+from engine.core.effects import Emit
 from schemas.actions import (
     UpdateParticipant,
 )
+from schemas.events import HoldEvent
 from schemas.records import ParticipantSeen, Webhook
 from schemas.state import CallState
 
@@ -16,6 +18,14 @@ def held() -> Story:
 
 class TestHold:
     """Holding and resuming."""
+
+    def test_a_hold_ends_with_the_leg(self) -> None:
+        """Whoever hangs up on hold is held no more: told once, with the duration, like any other end of a hold."""
+        story = held().after(7).leaves("customer-1")
+
+        [told] = [effect for effect in story.effects if isinstance(effect, Emit) and effect.name == "hold.ended"]
+        assert isinstance(told.data, HoldEvent)
+        assert (told.data.leg, told.data.duration_s) == ("customer-1", 7.0)
 
     def test_end_on_exit_is_cleared_before_the_hold(self) -> None:
         """N2: Twilio ignores the change while the participant is held."""

@@ -132,7 +132,8 @@ def test_orphan_steps_that_end_the_call(step: str) -> None:
 
 def test_an_orphan_is_requeued() -> None:
     """Back to the queue, on hold audio, with the route begun again."""
-    story = connected(Policy(orphan=("requeue",), orphan_grace_s=5, route=(OTHER,))).leaves("agent-1").after(5)
+    story = waiting(Policy(orphan=("requeue",), orphan_grace_s=5, route=(OTHER,))).twilio_does(CreateParticipant)
+    story.joins("agent-1").leaves("agent-1").after(5)
 
     assert story.now() is CallState.WAITING
     assert story.asked(CreateParticipant)[-1].to == OTHER

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from calling import AGENT, OTHER, Story, connected
-from schemas.actions import CreateParticipant, HangUp, RemoveParticipant, UpdateParticipant
+from schemas.actions import AnnounceAll, CreateParticipant, HangUp, RemoveParticipant, UpdateParticipant
 from schemas.policy import Policy
 from schemas.state import CallState, LegState, Role, TransferState
 
@@ -203,6 +203,40 @@ def test_a_consult_has_a_limit_that_never_completes_it(limit: str, expected: Tra
     story = consulting(policy=Policy(consult_limit=limit), consult_limit_s=30).after(30)
 
     assert state(story) is expected
+
+
+def test_the_policy_limits_a_consult_that_names_no_limit_of_its_own() -> None:
+    """`consult_limit_s`; the command's own comes first."""
+    policy = Policy(consult_limit="cancel", consult_limit_s=30)
+
+    assert state(consulting(policy=policy).after(30)) is TransferState.CANCELLING
+    assert state(consulting(policy=policy, consult_limit_s=60).after(30)) is TransferState.CONSULTING
+
+
+def test_what_a_transfer_does_not_take_any_more_is_not_offered() -> None:
+    """A refused command says what is allowed where the transfer is, not what it took before."""
+    story = consulting().command("transfer.complete").command("transfer.swap")
+
+    assert story.outcome() == ("rejected", "too_late")
+    assert not [name for name in story.results()[-1].allowed if name.startswith("transfer.")]
+
+
+def test_agents_who_talk_on_hear_that_the_customer_has_gone() -> None:
+    """They are told in the room, and not only by events."""
+    story = consulting().leaves("customer-1")
+
+    [said] = story.asked(AnnounceAll)
+    assert said.announce.say == "The caller has hung up."
+
+
+@pytest.mark.parametrize(("customer_left", "expected"), [("end", CallState.ENDED), ("keep_agents", CallState.WRAP_UP)])
+def test_without_a_time_to_finish_the_agents_are_treated_as_after_any_call(
+    customer_left: str, expected: CallState
+) -> None:
+    """`abandoned_consult_s = 0`: `customer_left` says what then."""
+    policy = Policy(abandoned_consult_s=0, customer_left=customer_left)
+
+    assert consulting(policy=policy).leaves("customer-1").now() is expected
 
 
 def test_the_customer_hangs_up_in_the_consult() -> None:
