@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
-from schemas.policy import Conversation, ConversationFailure, Outcome
+from schemas.policy import Conversation, ConversationFailure, Outcome, SupervisionRights
 from simulation.plan import Begins, CallPlan, Effect, Fault, Person, Picks, Plan, Said, Where
 from simulation.service import SERVICE
 
@@ -34,7 +35,7 @@ _DISK_EFFECTS = (Effect.REFUSED, Effect.DELAY, Effect.CRASH_BEFORE, Effect.CRASH
 _TARGETS = 5
 _WITH_QUEUES = 0.12
 _WITH_SERVICE = 0.12
-QUEUE = "queue:pool"
+QUEUE, POOL = "queue:pool", "client:pool"
 _TOPICS = (
     "hold", "hold", "mute", "cold", "cold", "warm", "warm", "add", "remove", "announce", "connect",
     "supervise", "record",
@@ -65,11 +66,34 @@ def draw(seed: int) -> Plan:
         parted=away.random() < 0.5,
         spool=away.choice((1000, 1000, 1000, 3)),
     )
+    plan = _with_rarities(plan)
     queues = Random(f"queues-{seed}")  # noqa: S311 - of its own: the plans of other seeds stay as they are
     if queues.random() < _WITH_QUEUES:
         return _with_queues(plan, queues)
     service = Random(f"conversations-{seed}")  # noqa: S311 - of its own too
     return _with_service(plan, service) if service.random() < _WITH_SERVICE else plan
+
+
+def _with_rarities(plan: Plan) -> Plan:
+    """The same plan with keys of the policy that few numbers set; in half of all runs none of them."""
+    rng = Random(f"rarities-{plan.seed}")  # noqa: S311 - of its own too
+    if rng.random() < 0.5:
+        return plan
+    chances: tuple[dict[str, Any], ...] = (
+        {"consult_limit_s": rng.choice((1, 4)), "consult_limit": rng.choice(("alert", "merge", "cancel"))},
+        {"machine": rng.choice(("hang_up", "voicemail_message"))},
+        {"max_pause_s": rng.choice((1, 3))},
+        {"unanswered": "announce"},
+        {"hold_reminder_s": 1},
+        {"hold_max_s": 3, "hold_max": rng.choice(("requeue", "voicemail"))},
+        {"abandoned_consult_s": rng.choice((0, 2))},
+        {"max_wait_s": 5, "max_wait": POOL},
+        {"supervision": SupervisionRights(follow=True)},
+    )
+    drawn = {key: value for chance in chances if rng.random() < 0.3 for key, value in chance.items()}
+    people = [person.address for call in plan.calls for person in call.people]
+    machines = tuple(address for address in people if rng.random() < 0.3)
+    return replace(plan, policy={**plan.policy, **drawn}, machines=machines)
 
 
 def _with_service(plan: Plan, rng: Random) -> Plan:
@@ -89,7 +113,9 @@ def _with_service(plan: Plan, rng: Random) -> Plan:
 def _with_queues(plan: Plan, rng: Random) -> Plan:
     """The same plan in a contact centre: agents come from a queue, callers may wait in TaskRouter's own."""
     calls = tuple(replace(call, commands=tuple(_queued(rng, said) for said in call.commands)) for call in plan.calls)
-    enqueued = {"route": ("enqueue:pool",)} if rng.random() < 0.5 else {}
+    enqueued: dict[str, Any] = {"route": ("enqueue:pool",)} if rng.random() < 0.5 else {}
+    if enqueued and plan.policy.get("max_wait") == POOL:
+        enqueued["max_wait"] = "announce_end"  # nobody can be rung for a caller in TaskRouter's queue
     return replace(plan, calls=calls, policy={**plan.policy, **enqueued})
 
 
@@ -118,7 +144,7 @@ def _policy(rng: Random) -> dict[str, object]:
     if rng.random() < 0.1:
         policy.update(hold_max_s=4, hold_max=rng.choice(("alert", "resume")))
     if rng.random() < 0.15:
-        policy["route"] = ("client:pool",)
+        policy["route"] = (POOL,)
     if rng.random() < 0.2:
         policy["orphan"] = rng.choice((("announce_end",), ("voicemail",), ("recall", "requeue", "announce_end")))
     if rng.random() < 0.1:

@@ -153,6 +153,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     fences_alone: bool = False
     forgets: bool = False
     policy: dict[str, Any] = {}
+    machines: tuple[str, ...] = ()
+    """Addresses at which a machine answers, where Cordboard has Twilio listen for them."""
     parted: bool = False
     """The log's partitions fail one by one, as Kafka's do; else all or none."""
     spool: int = 1000

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from simulation.centre import PREFIX as TASKROUTER
 from simulation.centre import Centre
-from simulation.phones import ACCOUNT, OUTBOUND, Line, Phones, Place, Recording, Refused, Room
+from simulation.detection import Detection
+from simulation.phones import ACCOUNT, OUTBOUND, Later, Line, Phones, Place, Recording, Refused, Room, Tell
 
 Body = dict[str, object]
 Fields = dict[str, str]
@@ -17,9 +18,10 @@ PREFIX = f"/2010-04-01/Accounts/{ACCOUNT}/"
 class Rest:
     """Answers requests. `answer` gives status and body, or raises `Refused`."""
 
-    def __init__(self, phones: Phones, centre: Centre) -> None:
+    def __init__(self, phones: Phones, centre: Centre, later: Later, tell: Tell, machines: tuple[str, ...]) -> None:
         self._phones = phones
         self._centre = centre
+        self._detection = Detection(later, tell, machines)
 
     def answer(self, method: str, path: str, fields: Fields, action: str) -> tuple[int, Body]:
         """Carry out a request for `action` (its id, for the ledger); `fields` are query and form together."""
@@ -59,6 +61,7 @@ class Rest:
         phones = self._phones
         line = Line(phones.new_sid("CA"), fields["From"], fields["To"], OUTBOUND, phones.now())
         line.status_url = fields.get("StatusCallback", "")
+        self._detection.listen(line, fields)
         return line
 
     def _call(self, method: str, parts: list[str], fields: Fields, action: str) -> tuple[int, Body]:

@@ -60,6 +60,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, split=False)
     if plan.policy:
         yield replace(plan, policy={})
+        keys = tuple(plan.policy.items())
+        yield from (replace(plan, policy=dict(fewer)) for fewer in _without(keys))
 
 
 def _earlier(plan: Plan) -> Iterator[Plan]:

@@ -69,7 +69,7 @@ class World:
         self.centre = Centre(self)
         self.phones.over = lambda line: self.centre.leave(line, "hangup")
         self.service = Service(self)
-        self.rest = Rest(self.phones, self.centre)
+        self.rest = Rest(self.phones, self.centre, self.later, self.network.tell, plan.machines)
         self.owners: dict[int, list[EnginePartition]] = {}
         """Everybody who has ever had each partition."""
         self.sent: list[Sent] = []
