@@ -74,7 +74,7 @@ def _supervisors(turn: Turn) -> str:
 TOLD: dict[str, Callable[[Turn], str]] = {
     **dict.fromkeys(
         ("unknown_leg", "ambiguous_leg", "leg_not_joined", "not_an_agent", "no_agent", "ambiguous_agent",
-         "no_initiator", "ambiguous_initiator", "no_customer", "coached_on_hold", "room_not_started"),
+         "no_initiator", "ambiguous_initiator", "no_customer", "coached_on_hold", "room_not_started", "nobody_there"),
         _legs,
     ),
     **dict.fromkeys(("not_recording", "not_paused", "recording_paused", "recording_stopping"), _recording),

@@ -1,7 +1,7 @@
 """Dialling: planning a leg and asking Twilio for it, straight into the room under its label."""
 
-from engine.core.assistants import address_of
-from engine.core.turn import Turn
+from engine.core.assistants import address_of, fits
+from engine.core.turn import LEG, Turn
 from schemas.actions import Action, CreateCall, CreateParticipant, OnDoubt
 from schemas.ids import FIRST_ROOM
 from schemas.prompts import Prompt
@@ -24,7 +24,10 @@ def dial(
     early_media: bool = False,
     muted: bool = False,
 ) -> str:
-    """Plan a leg and request its creation; gives its id. `ring_timeout_s` defaults to the policy's."""
+    """Plan a leg and request its creation; gives its id. `ring_timeout_s` defaults to the policy's.
+
+    Of an application whose address the context would make too long nothing is asked: the leg fails at once.
+    """
     target = parse_target(target_text)
     timeout_s = ring_timeout_s or turn.call.policy.ring_timeout_s
     leg = Leg(
@@ -33,6 +36,10 @@ def dial(
     )  # fmt: skip
     turn.add(leg)
     turn.tell_leg("leg.planned", leg, to=leg.state.value, target=target_text)
+    if not fits((target_text,), turn.call.call_id, turn.call.context):  # a command would have been refused
+        turn.update(leg.leg, reason="context_too_large")
+        turn.stimulate(LEG, "create_failed", leg.leg)
+        return leg.leg
     deadline = turn.deadline or turn.at + DIAL_WITHIN_MS
     caller = _caller(turn, from_)
     turn.request(_creation(turn, leg, target, deadline, caller, whisper, early_media=early_media, muted=muted))

@@ -277,6 +277,12 @@ END = Page(
             "`rejected`; `call.end` is `applied`, detail `no_change`",
             f"{CALLS}/test_every_pair.py::test_every_command_in_every_call_state_is_taken_or_rejected_with_what_is_allowed",
         ),
+        Ending(
+            "nobody is left, and no callback said so",
+            "the regular look at Twilio",
+            "no command; `call.reaped`",
+            f"{CALLS}/test_commands.py::test_a_call_that_twilio_no_longer_knows_is_ended_by_a_look",
+        ),
     ),
 )
 

@@ -90,6 +90,12 @@ ORPHAN = Page(
         ),
         Ending("given up", "no step left", "no command; `call.ended`", "The agent does not answer"),
         Ending(
+            "several are rung, and one of them fails",
+            "call status",
+            "goes on waiting for the others",
+            "unit/engine/core/test_orphans.py::test_one_who_fails_does_not_end_the_ringing_of_the_other",
+        ),
+        Ending(
             "requeued", "the route begins again", "no command", f"{CORE}/test_policies.py::test_an_orphan_is_requeued"
         ),
         Ending(

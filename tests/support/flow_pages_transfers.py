@@ -195,7 +195,7 @@ WARM_PAGE = Page(
         Flow("Cancel", "The customer comes back to the first agent.", _cancel),
         Flow(
             "The customer hangs up during the consultation",
-            "The two agents may go on talking for `abandoned_consult_s` seconds.",
+            "The two agents hear it said, and may go on talking for `abandoned_consult_s` seconds.",
             _warm_customer_leaves,
         ),
     ),

@@ -7,7 +7,7 @@ from engine.core.turn import Turn
 from engine.core.verbs.naming import joined
 from schemas.commands import Hold, Mute, Resume, Unmute
 from schemas.records import Command
-from schemas.state import Leg, Role
+from schemas.state import Leg, LegState, Role
 
 
 def hold(turn: Turn, command: Command, data: Hold) -> None:
@@ -16,8 +16,19 @@ def hold(turn: Turn, command: Command, data: Hold) -> None:
 
 
 def resume(turn: Turn, command: Command, data: Resume) -> None:
-    """End a hold."""
+    """End a hold. A customer who is alone keeps the hold audio: there would be silence instead."""
+    leg = joined(turn, data.leg)
+    if isinstance(leg, Leg) and leg.desired.hold and _alone(turn, leg):
+        answers.rejected(turn, command, "nobody_there")
+        return
     _switch(turn, command, data.leg, "hold", lambda leg: flags.unhold(turn, leg.leg), to=False)
+
+
+def _alone(turn: Turn, leg: Leg) -> bool:
+    """Whether it is the customer in a conference that has begun, with nobody to talk to."""
+    others = (other for other in turn.call.legs if other.leg != leg.leg and other.role is not Role.SUPERVISOR)
+    present = any(other.state is LegState.JOINED for other in others)
+    return leg.role is Role.CUSTOMER and turn.call.room.started and not present
 
 
 def mute(turn: Turn, command: Command, data: Mute) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from calling import CALL_SID, OTHER, Story, connected
 from engine.core.assistants import MOST_CHARACTERS
 from schemas.actions import CreateParticipant
+from schemas.policy import Policy
 from schemas.state import CallState, Role
 
 APP = f"app:AP{'0' * 32}"
@@ -66,6 +67,17 @@ def test_a_supervisor_that_is_an_application_has_the_same_limit() -> None:
 
     assert story.outcome() == ("rejected", "context_too_large")
     assert f"at most {MOST_CHARACTERS} characters" in (story.results()[-1].detail or "")
+
+
+def test_where_nobody_commands_it_an_address_that_is_too_long_is_a_leg_that_fails() -> None:
+    """A route, a recall, an overflow: nothing is asked of Twilio, and the next in line has its turn."""
+    story = Story(Policy(route=(APP, OTHER))).inbound()
+    story.call = replace(story.state, context={"summary": "x" * MOST_CHARACTERS})
+
+    story.joins("customer-1")
+
+    assert (story.leg("ai-1").reason, story.leg("ai-1").detail) == ("failed", "context_too_large")
+    assert [create.to for create in story.asked(CreateParticipant)] == [OTHER]
 
 
 def test_an_assistant_that_calls_out_is_an_ai_agent() -> None:

@@ -21,6 +21,18 @@ def recalled() -> Story:
     return story.command("call.connect", to=OTHER).twilio_does(CreateParticipant)
 
 
+def test_a_customer_who_is_alone_is_not_taken_off_the_hold_audio() -> None:
+    """There would be silence: refused, and said why; with somebody there it is taken."""
+    story = alone().shows("customer-1", "modify", EndConferenceOnExit=False).shows("customer-1", "hold", Hold=True)
+    story.command("call.resume")
+    assert story.outcome() == ("rejected", "nobody_there")
+    assert "there are customer-1 (joined)" in (story.results()[-1].detail or "")
+
+    story.command("call.add", to=OTHER).twilio_does(CreateParticipant).joins("third-1").command("call.resume")
+
+    assert [opened.name for opened in story.state.open] == ["call.resume"]
+
+
 @pytest.mark.parametrize(("fails", "rings"), [("agent-3", "agent-2"), ("agent-2", "agent-3")])
 def test_one_who_fails_does_not_end_the_ringing_of_the_other(fails: str, rings: str) -> None:
     """The goodbye comes when the last of them has failed."""
