@@ -172,6 +172,7 @@ async def _cancel(play: Play) -> None:
 async def _warm_customer_leaves(play: Play) -> None:
     await warm(play)
     await play.hangs_up("customer-1")
+    await play.waits_for("fact.ignored", fact="announcement-end")
 
 
 async def _blond(play: Play) -> None:

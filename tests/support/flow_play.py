@@ -160,13 +160,13 @@ class Play:
         await self.stage.twilio("PUT", "/workers/carla", {"activity": activity})
         await self.stage.settled()
 
-    async def waits_for(self, event: str, times: int = 1) -> None:
-        """Time passes until an event has been told so many times."""
+    async def waits_for(self, event: str, times: int = 1, **data: str) -> None:
+        """Time passes until an event, with this in its data, has been told so many times."""
         wanted = f"cordboard.event.{event}.v1"
 
         async def told() -> bool:
-            names = [str(one["type"]) for one in await self.call.events()]
-            return names.count(wanted) >= times
+            events = [one for one in await self.call.events() if one["type"] == wanted]
+            return len([one for one in events if data.items() <= one["data"].items()]) >= times
 
         await until(f"{event} {times} times", told)
         await self.stage.settled()
