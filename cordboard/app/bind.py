@@ -1,0 +1,30 @@
+"""`HOST:PORT` as an option of the command line: checked before anything is started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cordboard.errors import CordboardError
+from cordboard.settings import is_bind
+
+
+class Bind(click.ParamType):
+    """An address to listen on. Without a host it would be every address of this machine, so a host is asked for."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text itself. Wrong usage when it is no address."""
+        if not is_bind(value):
+            self.fail(f"{value!r} is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8090", param, ctx)
+        return value
+
+
+@contextmanager
+def told_when_taken(where: str) -> Iterator[None]:
+    """An address that cannot be listened on is an error in one piece; `where` says how to choose another."""
+    try:
+        yield
+    except OSError as error:
+        raise CordboardError(f"{error.strerror or error}: another process may listen there already. {where}") from error
