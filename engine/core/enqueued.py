@@ -144,7 +144,7 @@ def worker_gone(turn: Turn, task: str) -> bool:
     return worker is not None and worker.state not in LIVE_LEG_STATES
 
 
-def serve_anew(turn: Turn, task: str) -> None:  # noqa: ARG001
+def serve_anew(turn: Turn, task: str) -> None:
     """The caller is alone in TaskRouter's room, or will be."""
     if turn.customer_present():
         turn.stimulate(CALL, "customer_joined")
@@ -165,7 +165,7 @@ def forget_worker(turn: Turn, task: str) -> None:
     tasks.change(turn, task, leg=None, reservation_sid=None)
 
 
-def lose_place(turn: Turn, task: str) -> None:  # noqa: ARG001 - the shape of all effects
+def lose_place(turn: Turn, task: str) -> None:
     """The task is no more, and the caller is not in a room yet.
 
     In our own queue the policy says what then, unless the caller has hung up or was led away: that is told by itself.

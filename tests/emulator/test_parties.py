@@ -312,7 +312,7 @@ async def test_a_service_is_configured_while_it_runs(start: BenchFactory) -> Non
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(False, 1), (True, 2)])
-async def test_the_retry_fragment(start: BenchFactory, retries: bool, attempts: int) -> None:  # noqa: FBT001 - a switch
+async def test_the_retry_fragment(start: BenchFactory, retries: bool, attempts: int) -> None:
     """U28: connection overrides have no effect on these callbacks, unless the switch says so."""
     switches = Switches(u28_conversation_callbacks_retry=retries)
     bench, caller = await converses(start, ConversationConfig(worker="client:w"), switches=switches)
