@@ -9,16 +9,12 @@ from cordboard.errors import CordboardError
 from cordboard.settings import is_bind
 
 
-class Bind(click.ParamType):
-    """An address to listen on. Without a host it would be every address of this machine, so a host is asked for."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text itself. Wrong usage when it is no address."""
-        if not is_bind(value):
-            self.fail(f"{value!r} is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8090", param, ctx)
-        return value
+def checked_bind(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The option's value. Wrong usage when it is no address; without a host it would be every address there is."""
+    if not is_bind(value):
+        text = f"{value!r} is no address to listen on: expected HOST:PORT, such as 127.0.0.1:8090"
+        raise click.BadParameter(text, ctx, param)
+    return value
 
 
 @contextmanager

@@ -47,6 +47,19 @@ async def test_reasons_of_leaving(start: BenchFactory) -> None:
     assert [entry.params["ReasonParticipantLeft"] for entry in leaves] == ["deleted", "ended"]
 
 
+async def test_a_label_is_refused_with_the_status_that_is_set(start: BenchFactory) -> None:
+    """U14: a label that cannot be, and one that is taken, are told with the status of the switch."""
+    bench = await start(Bench.config(switches=Switches(u14_label_status=409)))
+    await bench.caller_in("room-1")
+    path = "/Conferences/room-1/Participants.json"
+    form = {"From": NUMBER, "To": "client:agent"}
+    assert (await bench.rest("POST", path, {**form, "Label": "agent-1"}))[0] == 201
+    taken, told = await bench.rest("POST", path, {**form, "Label": "agent-1"})
+    assert (taken, told["code"]) == (409, 16026)
+    impossible, told = await bench.rest("POST", path, {**form, "Label": "a/b"})
+    assert (impossible, told["code"]) == (409, 16024)
+
+
 async def test_kicked_twiml_leg_may_be_hung_up(start: BenchFactory) -> None:
     """U17 the other way: a kicked TwiML leg is hung up and its action not asked for."""
     bench = await start(Bench.config(switches=Switches(u17_kicked_twiml_leg_continues=False)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cordboard.app.bind import Bind
+from cordboard.app.bind import checked_bind
 
 if TYPE_CHECKING:
     from emulator import Emulator, EmulatorConfig
@@ -24,7 +24,7 @@ _of_emulator = click.option("--emulator", "url", metavar="URL", help=f"Which emu
 _virtual = click.option("--virtual", is_flag=True, help="On an emulator of its own, in virtual time.")
 _bind = click.option(
     "--bind",
-    type=Bind(),
+    callback=checked_bind,
     default=_ANY_PORT,
     metavar="HOST:PORT",
     help="With --virtual: where that listens.  [default: any port]",

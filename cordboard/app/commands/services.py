@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cordboard.app.bind import Bind, told_when_taken
+from cordboard.app.bind import checked_bind, told_when_taken
 from cordboard.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _DEFAULT_OPS = str(Settings.model_fields["ops_bind"].default)
 @click.option("--local-twilio", is_flag=True, help="With a local Twilio and a made-up account: no credentials needed.")
 @click.option(
     "--emulator-bind",
-    type=Bind(),
+    callback=checked_bind,
     default="127.0.0.1:8090",
     show_default=True,
     metavar="HOST:PORT",
