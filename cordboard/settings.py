@@ -33,9 +33,14 @@ def _matching(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def is_bind(text: str) -> bool:
+    """Whether this is an address to listen on: `HOST:PORT`, an IPv6 host in brackets."""
+    match = _BIND.fullmatch(text)
+    return match is not None and int(match[2]) <= _MAX_PORT
+
+
 def _bind(value: str) -> str:
-    match = _BIND.fullmatch(value)
-    if match is None or int(match[2]) > _MAX_PORT:
+    if not is_bind(value):
         raise ValueError(value)
     return value
 

@@ -97,7 +97,8 @@ async def place_call(request: web.Request) -> web.Response:
     else:
         number = world.numbers.get(wish.to)
         if number is None:
-            return problem(404, f"{wish.to} is not a number of this Twilio; configured: {sorted(world.numbers)}")
+            configured = ", ".join(sorted(world.numbers)) or "none"
+            return problem(404, f"{wish.to} is not a number of this Twilio; configured: {configured}")
         call = line.call_number(world, wish.from_, number, wish.person)
     return as_json({"call_sid": call.sid}, 201)
 

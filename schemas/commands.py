@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from schemas.mistakes import in_words
 from schemas.prompts import AudioUrl, Prompt, SayText, checked_url
 from schemas.targets import TargetText
 
@@ -286,4 +287,4 @@ def decode_data(name: str, data: bytes | msgspec.Raw) -> CommandData:
         message = f"unknown command {name[:60]!r}: expected one of {', '.join(COMMANDS)}"
         raise InvalidCommandError(message) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise InvalidCommandError(str(error)) from error
+        raise InvalidCommandError(in_words(COMMANDS[name], str(error))) from error

@@ -109,7 +109,7 @@ async def _paced(session: aiohttp.ClientSession, port: int, requests: list[tuple
         target, body, headers = requests[position]
         sent[position] = time.perf_counter()
         async with session.post(f"http://127.0.0.1:{port}{target}", data=body, headers=headers) as answer:
-            assert answer.status < 300, (answer.status, target)  # noqa: PLR2004
+            assert answer.status < 300, (answer.status, target)  # noqa: PLR2004 the first status of a refusal
 
     async with asyncio.TaskGroup() as group:
         for position in range(len(requests)):

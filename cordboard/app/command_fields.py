@@ -43,6 +43,19 @@ def data_of(name: str, data: str | None, arguments: Sequence[str]) -> bytes:
     return encoded
 
 
+def catalogue() -> str:
+    """Every command with its fields, one a line, for the help; what may be left out stands in brackets."""
+    return "\n".join(
+        " ".join([f"  {name}", *(f"--{field}" if needed else f"[--{field}]" for field, needed in _fields(data))])
+        for name, data in COMMANDS.items()
+    )
+
+
+def _fields(data: type[CommandData]) -> list[tuple[str, bool]]:
+    fields = msgspec.structs.fields(data)
+    return [(field.encode_name.replace("_", "-"), field.required) for field in fields]
+
+
 def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)

@@ -47,7 +47,7 @@ KAFKA_ERRORS = (KafkaError, OSError, IllegalStateError)
 def require_c_extension() -> None:
     """Refuse to start without aiokafka's C extension: records would be packed ten times slower, silently."""
     try:
-        from aiokafka.record._crecords import default_records  # noqa: F401, PLC0415
+        from aiokafka.record._crecords import default_records  # noqa: F401, PLC0415 is it there?
     except ImportError as error:
         raise LogError(
             "aiokafka is installed without its C extension; install the wheel for this platform and Python"
@@ -136,7 +136,7 @@ async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
     producer = AIOKafkaProducer(transactional_id=transactional_id, **_shared(settings, settings.times.request_s))
     try:
         await producer.start()
-        manager = producer._txn_manager  # noqa: SLF001 batches are to carry the epoch, and no transaction
+        manager = producer._txn_manager
         return Epoch(manager.producer_id, manager.producer_epoch)
     finally:
         await stop_producer(producer, settings.times.close_s)
@@ -209,7 +209,7 @@ async def stop_producer(producer: AIOKafkaProducer, limit_s: float) -> None:
     stopping = asyncio.ensure_future(producer.stop())
     await asyncio.wait({stopping}, timeout=limit_s)
     if not stopping.done():
-        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        producer._message_accumulator.fail_all(ProducerClosed())
         await _bounded(producer.client.close(), limit_s)
         await asyncio.wait({stopping}, timeout=limit_s)
     _settle(stopping)
@@ -220,12 +220,12 @@ async def stop_consumer(consumer: AIOKafkaConsumer, limit_s: float) -> None:
     stopping = asyncio.ensure_future(consumer.stop())
     await asyncio.wait({stopping}, timeout=limit_s)
     if not stopping.done():
-        coordinator = consumer._coordinator  # noqa: SLF001
+        coordinator = consumer._coordinator
         for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
             task = getattr(coordinator, name, None)
             if task is not None:
                 task.cancel()
-        await _bounded(consumer._client.close(), limit_s)  # noqa: SLF001
+        await _bounded(consumer._client.close(), limit_s)
         await asyncio.wait({stopping}, timeout=limit_s)
     _settle(stopping)
 
@@ -249,38 +249,38 @@ def _settle(stopping: "asyncio.Future[None]") -> None:
 
 def is_dead(producer: AIOKafkaProducer) -> bool:
     """Whether the producer's sending task has ended: nothing will leave it any more."""
-    task = producer._sender.sender_task  # noqa: SLF001
+    task = producer._sender.sender_task
     return task is not None and bool(task.done())
 
 
 async def count_partitions(consumer: AIOKafkaConsumer, name: str) -> int:
     """How many partitions a topic has. Raises `UnknownTopicOrPartitionError`."""
-    await consumer._client._wait_on_metadata(name)  # noqa: SLF001
+    await consumer._client._wait_on_metadata(name)
     return len(consumer.partitions_for_topic(name) or ())
 
 
 def generation_of(consumer: AIOKafkaConsumer) -> tuple[str, int]:
     """Member id and generation of a group's member."""
-    coordinator = consumer._coordinator  # noqa: SLF001
+    coordinator = consumer._coordinator
     return (str(coordinator.member_id), int(coordinator.generation)) if coordinator is not None else ("", -1)
 
 
 def is_rejoining(consumer: AIOKafkaConsumer) -> bool:
     """Whether the member knows that its assignment is about to end."""
-    coordinator = consumer._coordinator  # noqa: SLF001
-    return coordinator is None or bool(coordinator._rejoin_needed_fut.done())  # noqa: SLF001
+    coordinator = consumer._coordinator
+    return coordinator is None or bool(coordinator._rejoin_needed_fut.done())
 
 
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:
     """Have the member join again at once."""
-    if consumer._coordinator is not None:  # noqa: SLF001
-        consumer._coordinator.request_rejoin()  # noqa: SLF001
+    if consumer._coordinator is not None:
+        consumer._coordinator.request_rejoin()
 
 
 def on_heartbeat(consumer: AIOKafkaConsumer, beat: Callable[[], None]) -> None:
     """Call `beat` after every heartbeat that the group's coordinator has accepted. Once for each consumer."""
-    coordinator: Any = consumer._coordinator  # noqa: SLF001
-    plain = coordinator._do_heartbeat  # noqa: SLF001
+    coordinator: Any = consumer._coordinator
+    plain = coordinator._do_heartbeat
 
     async def heartbeat() -> bool:
         accepted = bool(await plain())
@@ -288,7 +288,7 @@ def on_heartbeat(consumer: AIOKafkaConsumer, beat: Callable[[], None]) -> None:
             beat()
         return accepted
 
-    coordinator._do_heartbeat = heartbeat  # noqa: SLF001
+    coordinator._do_heartbeat = heartbeat
 
 
 def remember_generation(consumer: AIOKafkaConsumer) -> None:
@@ -296,7 +296,7 @@ def remember_generation(consumer: AIOKafkaConsumer) -> None:
 
     Without it, members look alike at a later join, and asking for a new assignment changes nothing.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001
+    coordinator = consumer._coordinator
     if coordinator is not None:
-        for assignor in coordinator._assignors:  # noqa: SLF001
+        for assignor in coordinator._assignors:
             assignor.on_generation_assignment(coordinator.generation)

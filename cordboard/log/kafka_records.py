@@ -34,7 +34,7 @@ def fill(
 
 def set_producer_state(batch: BatchBuilder, epoch: Epoch, base_sequence: int) -> None:
     """Have a batch be accepted once, in its place, and only while `epoch` is the partition's latest (KIP-98)."""
-    batch._set_producer_state(epoch.producer_id, epoch.epoch, base_sequence)  # noqa: SLF001
+    batch._set_producer_state(epoch.producer_id, epoch.epoch, base_sequence)
 
 
 async def send_batch(producer: AIOKafkaProducer, batch: BatchBuilder, name: str, partition: int) -> int:

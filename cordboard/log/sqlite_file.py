@@ -4,6 +4,7 @@ Rows are found by one integer, `id` = topic code, partition and offset packed in
 range of the table's own tree. The view `log` shows them unpacked, for people. Writing is `sqlite_writer.py`'s.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -218,7 +219,7 @@ def explain(path: Path, error: Exception, what: str = "journal") -> LogError:
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     if name.startswith(("SQLITE_FULL",)):
         reason = "the disk is full, or the file may not grow. Make room; writing goes on by itself"
-    elif name.startswith(("SQLITE_READONLY", "PermissionError")) or getattr(error, "errno", None) == 30:  # noqa: PLR2004 EROFS
+    elif name.startswith(("SQLITE_READONLY", "PermissionError")) or getattr(error, "errno", None) == errno.EROFS:
         reason = "it cannot be written: read-only file, folder or file system. Check rights and mount"
     elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         reason = (

@@ -94,7 +94,9 @@ async def _ring(
         child.send_digits = noun.send_digits
         if noun.detection:
             verdict_url = document.absolute(noun.detection_callback) if noun.detection_callback else ""
-            child.detection = MachineDetection(noun.detection, True, verdict_url, noun.detection_method)  # noqa: FBT003
+            child.detection = MachineDetection(
+                noun.detection, asynchronous=True, url=verdict_url, method=noun.detection_method
+            )
         group.append(Leg(noun, child))
     attempt.legs += group
     for leg in group:

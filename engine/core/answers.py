@@ -185,7 +185,7 @@ def _transferred(turn: Turn, opened: OpenCommand) -> Verdict:
     return Outcome.FAILED, transfer.reason or transfer.state.value
 
 
-def _cancelled(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+def _cancelled(turn: Turn, opened: OpenCommand) -> Verdict:
     transfer = turn.call.transfer
     over = transfer is None or transfer.state in _TRANSFER_OVER
     if not over:
@@ -205,7 +205,7 @@ def _completed(turn: Turn, opened: OpenCommand) -> Verdict:
 def _steered(
     reached: Callable[[Turn], bool], states: frozenset[TransferState]
 ) -> Callable[[Turn, OpenCommand], Verdict]:
-    def verdict(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+    def verdict(turn: Turn, opened: OpenCommand) -> Verdict:
         transfer = turn.call.transfer
         if transfer is None or transfer.state not in states:
             return Outcome.FAILED, transfer.state.value if transfer is not None else "no_such_transfer"
@@ -218,7 +218,7 @@ def _announced(turn: Turn, opened: OpenCommand) -> Verdict:
     return None if _pending(turn.call, opened.action) else _APPLIED
 
 
-def _ended(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+def _ended(turn: Turn, opened: OpenCommand) -> Verdict:
     return _APPLIED if turn.call.state is CallState.ENDED else None
 
 

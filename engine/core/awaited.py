@@ -57,7 +57,7 @@ def supervisor_gone(turn: Turn, opened: OpenCommand) -> Verdict:
     return _APPLIED if is_over(turn.leg(opened.leg or "")) else None
 
 
-def recording_began(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001 - the shape of all of them
+def recording_began(turn: Turn, opened: OpenCommand) -> Verdict:
     """`recording.start`: Twilio says that it records, or has recorded."""
     item = turn.call.recording
     if item.state is RecordingState.STARTING:
@@ -65,7 +65,7 @@ def recording_began(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
     return _APPLIED if item.state in _RECORDED else _failed(item.reason or "failed")
 
 
-def recording_paused(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+def recording_paused(turn: Turn, opened: OpenCommand) -> Verdict:
     """`recording.pause`."""
     item = turn.call.recording
     if item.state is RecordingState.ON and item.wanted is RecordingState.PAUSED:
@@ -73,7 +73,7 @@ def recording_paused(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG00
     return _APPLIED if item.state is RecordingState.PAUSED else _failed(item.reason or "not_recording")
 
 
-def recording_resumed(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+def recording_resumed(turn: Turn, opened: OpenCommand) -> Verdict:
     """`recording.resume`."""
     item = turn.call.recording
     if item.state is RecordingState.PAUSED and item.wanted is RecordingState.ON:
@@ -81,7 +81,7 @@ def recording_resumed(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG0
     return _APPLIED if item.state is RecordingState.ON else _failed(item.reason or "not_recording")
 
 
-def recording_stopped(turn: Turn, opened: OpenCommand) -> Verdict:  # noqa: ARG001
+def recording_stopped(turn: Turn, opened: OpenCommand) -> Verdict:
     """`recording.stop`: nothing more is recorded; the file may still be in the making."""
     item = turn.call.recording
     if item.stopped or item.state in _RECORDING_OVER:

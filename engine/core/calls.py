@@ -20,28 +20,28 @@ FORGET_AFTER_MS = 86_400_000
 RETURN_WITHIN_MS = 3_000
 
 
-def agent_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def agent_present(turn: Turn, leg_id: str) -> bool:
     """Whether an agent or an AI agent is in the room."""
     return bool(turn.talking())
 
 
-def customer_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def customer_present(turn: Turn, leg_id: str) -> bool:
     """Whether the customer is in the room."""
     return turn.customer_present()
 
 
-def customer_is_held(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def customer_is_held(turn: Turn, leg_id: str) -> bool:
     """Whether Twilio shows the customer on hold."""
     customer = turn.customer
     return customer is not None and customer.state is LegState.JOINED and customer.observed.hold
 
 
-def outbound(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def outbound(turn: Turn, leg_id: str) -> bool:
     """Whether the call was begun by us or by an agent's browser."""
     return turn.call.direction is Direction.OUTBOUND
 
 
-def nobody_coming(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def nobody_coming(turn: Turn, leg_id: str) -> bool:
     """Whether no agent is in the room or on the way."""
     return destinations.nobody_coming(turn)
 
@@ -52,19 +52,19 @@ def sent_off(turn: Turn, leg_id: str) -> bool:
     return leg is not None and leg.ours
 
 
-def ending(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def ending(turn: Turn, leg_id: str) -> bool:
     """Whether we have asked for the end of the room."""
     return turn.call.room.ending
 
 
-def requeues(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def requeues(turn: Turn, leg_id: str) -> bool:
     """Whether a transfer that failed sends the customer back to the queue."""
     transfer = turn.call.transfer
     failed = transfer is not None and transfer.state is TransferState.FAILED
     return failed and transfer is not None and transfer.disposition is Disposition.REQUEUE
 
 
-def agent_returning(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def agent_returning(turn: Turn, leg_id: str) -> bool:
     """Whether an agent who has lost the room with the customer is being taken to the next."""
     return any(leg.role in TALKING_ROLES and rescues.returns(leg) for leg in turn.call.legs)
 
@@ -74,7 +74,7 @@ def orphan_alone(turn: Turn, leg_id: str) -> bool:
     return rescues.in_fresh_room(turn) and ORPHAN not in turn.call.timers and not agent_returning(turn, leg_id)
 
 
-def tells_agent(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def tells_agent(turn: Turn, leg_id: str) -> bool:
     """Whether an agent is there who is to hear that the customer could not be reached."""
     return turn.call.policy.unanswered == "announce" and not turn.call.room.ending and bool(_agents(turn))
 
@@ -98,13 +98,13 @@ def begin_waiting(turn: Turn, leg_id: str) -> None:
     next_route(turn, leg_id)
 
 
-def begin_queueing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin_queueing(turn: Turn, leg_id: str) -> None:
     """The caller is in TaskRouter's queue: limit the wait, unless others have put them there."""
     if turn.call.policy.max_wait_s and not enqueued.foreign(turn):
         turn.arm(WAIT, turn.call.policy.max_wait_s * 1000)
 
 
-def stop_queueing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def stop_queueing(turn: Turn, leg_id: str) -> None:
     """The caller is on the way into our own room, where the wait begins anew."""
     turn.disarm(WAIT)
     turn.set(room=Room(room_of(turn.call.call_id)))
@@ -116,7 +116,7 @@ def serve_alone(turn: Turn, leg_id: str) -> None:
         begin_waiting(turn, leg_id)
 
 
-def next_route(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def next_route(turn: Turn, leg_id: str) -> None:
     """Ring the next target of the number's route, if there is one and the customer is there for it."""
     route = [entry for entry in turn.call.policy.route if entry != "wait" and not entry.startswith(CONVERSATION_PREFIX)]
     position = turn.call.routed
@@ -138,7 +138,7 @@ def connect(turn: Turn, leg_id: str) -> None:
     guard_customer(turn, leg_id)
 
 
-def guard_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def guard_customer(turn: Turn, leg_id: str) -> None:
     """With two parties and nothing in flight the room may end with the customer, even while we are away."""
     customer = turn.customer
     if customer is not None and customer.state is LegState.JOINED and _ends_with(turn, customer):
@@ -151,13 +151,13 @@ def _ends_with(turn: Turn, customer: Leg) -> bool:
     return not undetected and not wrap_up.keeps_agents(turn) and len(turn.talking()) == 1
 
 
-def dial_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def dial_customer(turn: Turn, leg_id: str) -> None:
     """The agent of an outbound call is there: dial the customer, who may be heard ringing."""
     if turn.customer is None and turn.call.customer:
         dial(turn, Role.CUSTOMER, turn.call.customer, early_media=True)
 
 
-def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def comfort_orphan(turn: Turn, leg_id: str) -> None:
     """Nobody is left for the customer: hold audio instead of silence, and time for somebody to come back."""
     customer = turn.customer
     if customer is None or customer.state is not LegState.JOINED or customer.ours:
@@ -167,12 +167,12 @@ def comfort_orphan(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.arm(ORPHAN, _grace_s(turn) * 1000)
 
 
-def await_agent(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def await_agent(turn: Turn, leg_id: str) -> None:
     """The agent should be there in a moment: until then the customer hears the music of an empty room."""
     turn.arm(ORPHAN, RETURN_WITHIN_MS)
 
 
-def await_others(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def await_others(turn: Turn, leg_id: str) -> None:
     """Somebody whom a service has sent for still rings: nobody else is dialled meanwhile."""
     turn.arm(ORPHAN, max(turn.call.policy.orphan_grace_s, 1) * 1000)
 
@@ -184,12 +184,12 @@ def _grace_s(turn: Turn) -> int:
     return 1 if thrown_out else max(turn.call.policy.orphan_grace_s, 1)
 
 
-def recover(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def recover(turn: Turn, leg_id: str) -> None:
     """Somebody is there again."""
     turn.disarm(ORPHAN)
 
 
-def next_orphan_step(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def next_orphan_step(turn: Turn, leg_id: str) -> None:
     """Try what the policy names next; after the last of it the call ends with an announcement."""
     turn.disarm(ORPHAN)
     steps = (*turn.call.policy.orphan, destinations.ANNOUNCE_END)
@@ -206,12 +206,12 @@ def next_orphan_step(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     destinations.send(turn, steps[position])
 
 
-def overflow(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def overflow(turn: Turn, leg_id: str) -> None:
     """Nobody came within the limit: what the policy has for that."""
     destinations.send(turn, turn.call.policy.max_wait)
 
 
-def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_room(turn: Turn, leg_id: str) -> None:
     """End it for all: the room where it has started, the legs one by one where it has not."""
     call = turn.call
     inside = [leg for leg in turn.live() if leg.state is LegState.JOINED]
@@ -230,7 +230,7 @@ def end_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         turn.stimulate(LEG, "remove", leg.leg)
 
 
-def end(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end(turn: Turn, leg_id: str) -> None:
     """It is over: nobody stays behind, no timer stays but those of legs, tasks and the file on their way out."""
     turn.set(ended_at=turn.at)
     _blame(turn, "completed")
@@ -249,7 +249,7 @@ def _blame(turn: Turn, reason: str) -> None:
 
 
 def _blaming(reason: str) -> Act:
-    def effect(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    def effect(turn: Turn, leg_id: str) -> None:
         _blame(turn, reason)
 
     return effect

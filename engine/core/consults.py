@@ -18,7 +18,7 @@ def _target(turn: Turn) -> Leg | None:
     return turn.find(current(turn).leg)
 
 
-def consults(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def consults(turn: Turn, leg_id: str) -> bool:
     """Whether the initiator is to talk to the target before the customer does (warm, or consult only)."""
     return current(turn).mode is not TransferMode.COLD
 
@@ -29,40 +29,40 @@ def customer_ready(turn: Turn, leg_id: str) -> bool:
     return not consults(turn, leg_id) or (customer is not None and customer.observed.hold)
 
 
-def target_in(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def target_in(turn: Turn, leg_id: str) -> bool:
     """Whether the target is in the room."""
     target = _target(turn)
     return target is not None and target.state is LegState.JOINED
 
 
-def alerts(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def alerts(turn: Turn, leg_id: str) -> bool:
     """Whether the policy only tells of a consult that goes on too long."""
     return turn.call.policy.consult_limit == "alert"
 
 
-def merges(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def merges(turn: Turn, leg_id: str) -> bool:
     """Whether the policy merges a consult that goes on too long."""
     return turn.call.policy.consult_limit == "merge" and current(turn).mode is TransferMode.WARM
 
 
-def begin_consult(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin_consult(turn: Turn, leg_id: str) -> None:
     """They talk; the customer stays on hold, and a limit may run."""
     limit_s = current(turn).consult_limit_s or turn.call.policy.consult_limit_s
     if limit_s:
         turn.arm(CONSULT, limit_s * 1000)
 
 
-def stop_consult_limit(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def stop_consult_limit(turn: Turn, leg_id: str) -> None:
     """The consult is no longer what is going on."""
     turn.disarm(CONSULT)
 
 
-def tell_consult_limit(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_consult_limit(turn: Turn, leg_id: str) -> None:
     """They have talked longer than the limit; nothing is done to them for it."""
     tell(turn, "transfer.consult_limit", reason="consult_limit")
 
 
-def blame_consult_limit(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def blame_consult_limit(turn: Turn, leg_id: str) -> None:
     """The limit ends it."""
     change(turn, reason="consult_limit")
 
@@ -73,14 +73,14 @@ def blame_target_left(turn: Turn, leg_id: str) -> None:
     change(turn, reason=(leg.reason if leg is not None and leg.reason != "hung_up" else None) or "target_left")
 
 
-def hold_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def hold_target(turn: Turn, leg_id: str) -> None:
     """The target waits while the initiator talks to the customer; one that still rings is held on arrival."""
     target = _target(turn)
     if target is not None and target.state is LegState.JOINED:
         flags.hold(turn, target.leg)
 
 
-def unhold_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def unhold_target(turn: Turn, leg_id: str) -> None:
     """The target hears again."""
     target = _target(turn)
     if target is not None and target.state is LegState.JOINED:

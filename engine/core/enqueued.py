@@ -132,7 +132,7 @@ def is_enqueued(turn: Turn, task: str) -> bool:
     return item is not None and item.enqueued
 
 
-def customer_to_come(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def customer_to_come(turn: Turn, leg_id: str) -> bool:
     """Whether TaskRouter still looks for the worker with whom it will dial the customer (`outbound_to`)."""
     young = turn.at - turn.call.created_at < SEARCHED_WITHIN_MS
     return young and turn.customer is None and searching(turn) is not None
@@ -152,7 +152,7 @@ def worker_gone(turn: Turn, task: str) -> bool:
     return worker is not None and worker.state not in LIVE_LEG_STATES
 
 
-def serve_anew(turn: Turn, task: str) -> None:  # noqa: ARG001
+def serve_anew(turn: Turn, task: str) -> None:
     """The caller is alone in TaskRouter's room, or will be."""
     if turn.customer_present():
         turn.stimulate(CALL, "customer_joined")
@@ -173,7 +173,7 @@ def forget_worker(turn: Turn, task: str) -> None:
     tasks.change(turn, task, leg=None, reservation_sid=None)
 
 
-def lose_place(turn: Turn, task: str) -> None:  # noqa: ARG001 - the shape of all effects
+def lose_place(turn: Turn, task: str) -> None:
     """The task is no more, and the caller is not in a room yet.
 
     In our own queue the policy says what then, unless the caller has hung up or was led away: that is told by itself.

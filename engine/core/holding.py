@@ -15,12 +15,12 @@ LIMIT = "hold_max"
 STILL_HOLDING = Prompt(say="Thank you for holding. We will be with you shortly.")
 
 
-def requeues_hold(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def requeues_hold(turn: Turn, leg_id: str) -> bool:
     """Whether a hold that is too long sends the customer back to the queue."""
     return turn.call.policy.hold_max == destinations.REQUEUE
 
 
-def begin_hold(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin_hold(turn: Turn, leg_id: str) -> None:
     """The customer is held: remind, and bound it, if the policy says so."""
     policy = turn.call.policy
     if policy.hold_reminder_s:
@@ -30,13 +30,13 @@ def begin_hold(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.set(reminders=0)
 
 
-def end_hold(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_hold(turn: Turn, leg_id: str) -> None:
     """The hold is not what is going on any more."""
     turn.disarm(REMINDER)
     turn.disarm(LIMIT)
 
 
-def remind(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def remind(turn: Turn, leg_id: str) -> None:
     """The held customer hears that it is not forgotten."""
     customer = turn.customer
     if customer is None or customer.call_sid is None:
@@ -59,7 +59,7 @@ def remind(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.arm(REMINDER, call.policy.hold_reminder_s * 1000)
 
 
-def hold_too_long(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def hold_too_long(turn: Turn, leg_id: str) -> None:
     """The end of patience: tell, give the customer back, or take a message."""
     customer = turn.customer
     if customer is None:
@@ -73,7 +73,7 @@ def hold_too_long(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         destinations.voicemail(turn)
 
 
-def requeue(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def requeue(turn: Turn, leg_id: str) -> None:
     """Back to the queue."""
     end_hold(turn, "")
     destinations.requeue(turn)

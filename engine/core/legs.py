@@ -52,7 +52,7 @@ def doubt(turn: Turn, leg_id: str) -> None:
     turn.update(leg_id, doubts=turn.leg(leg_id).doubts + 1)
 
 
-def look_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001 - the shape of all effects
+def look_up(turn: Turn, leg_id: str) -> None:
     """Look at Twilio."""
     flags.look_up(turn)
 

@@ -33,7 +33,7 @@ def tell(turn: Turn, name: str, **fields: Any) -> None:  # noqa: ANN401 - fields
     turn.emit(f"recording.{name}", RecordingEvent(cause=turn.cause, **shown))
 
 
-def policy_wants(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def policy_wants(turn: Turn, leg_id: str) -> bool:
     """Whether the policy begins a recording now: with the customer in the room, or with the first talk."""
     wanted = turn.call.policy.recording
     if not turn.customer_present():
@@ -41,28 +41,28 @@ def policy_wants(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape o
     return wanted == "from_start" or (wanted == "from_connected" and turn.call.state is CallState.IN_CONFERENCE)
 
 
-def sid_known(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def sid_known(turn: Turn, leg_id: str) -> bool:
     """Whether Twilio's answer has named the recording."""
     return turn.call.recording.sid is not None
 
 
-def was_paused(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def was_paused(turn: Turn, leg_id: str) -> bool:
     """Whether it was paused when it was asked to stop."""
     return turn.call.recording.paused_at is not None
 
 
-def leg_is_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def leg_is_over(turn: Turn, leg_id: str) -> bool:
     """Whether the call that is recorded has ended, and the recording with it."""
     leg = turn.find(turn.call.recording.leg)
     return leg is not None and leg.state not in LIVE_LEG_STATES
 
 
-def looked_enough(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def looked_enough(turn: Turn, leg_id: str) -> bool:
     """Whether its file has been looked for often enough."""
     return turn.call.recording.looks >= MOST_LOOKS
 
 
-def begin(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin(turn: Turn, leg_id: str) -> None:
     """Ask Twilio to record the customer's leg."""
     customer, call = turn.customer, turn.call
     if customer is None or customer.call_sid is None:
@@ -78,13 +78,13 @@ def begin(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     )  # fmt: skip
 
 
-def await_callback(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def await_callback(turn: Turn, leg_id: str) -> None:
     """Its callback should come soon."""
     turn.arm(TIMER, CALLBACK_WITHIN_MS)
 
 
 def _requesting(status: RecordingStatus, wanted: RecordingState) -> Act:
-    def effect(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    def effect(turn: Turn, leg_id: str) -> None:
         item, call = turn.call.recording, turn.call
         customer = turn.find(item.leg)
         action = UpdateRecording(
@@ -99,7 +99,7 @@ def _requesting(status: RecordingStatus, wanted: RecordingState) -> Act:
     return effect
 
 
-def begin_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin_pause(turn: Turn, leg_id: str) -> None:
     """Nothing is recorded from now on, for a limited time."""
     change(turn, paused_at=turn.at, wanted=RecordingState.PAUSED)
     turn.arm(PAUSE, _limit_ms(turn))
@@ -111,7 +111,7 @@ def _limit_ms(turn: Turn) -> int:
     return (item.pause_s or item.max_pause_s or turn.call.policy.max_pause_s) * 1000
 
 
-def end_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_pause(turn: Turn, leg_id: str) -> None:
     """It records again."""
     paused_at = turn.call.recording.paused_at
     turn.disarm(PAUSE)
@@ -120,7 +120,7 @@ def end_pause(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     tell(turn, "resumed", from_=RecordingState.PAUSED.value, duration_s=duration_s)
 
 
-def keep_on(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def keep_on(turn: Turn, leg_id: str) -> None:
     """It goes on, as far as is known; a pause in doubt must not last for ever, so it is resumed in time like any."""
     item = turn.call.recording
     if item.wanted is RecordingState.PAUSED and item.reason == UNKNOWN:
@@ -128,27 +128,27 @@ def keep_on(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     change(turn, wanted=RecordingState.ON)
 
 
-def keep_paused(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def keep_paused(turn: Turn, leg_id: str) -> None:
     """It stays paused, and will be resumed all the same."""
     change(turn, wanted=RecordingState.PAUSED)
     if PAUSE not in turn.call.timers:
         turn.arm(PAUSE, RESUME_AGAIN_MS)
 
 
-def note_stopped(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def note_stopped(turn: Turn, leg_id: str) -> None:
     """Nothing more is recorded; the file is still to be finished."""
     turn.disarm(PAUSE)
     change(turn, stopped=True, wanted=RecordingState.STOPPING)
     tell(turn, "stopped")
 
 
-def await_file(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def await_file(turn: Turn, leg_id: str) -> None:
     """Twilio is finishing the file, and says so when it has."""
     turn.disarm(PAUSE)
     turn.arm(TIMER, FILE_WITHIN_MS)
 
 
-def look_for_file(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def look_for_file(turn: Turn, leg_id: str) -> None:
     """It should have said so."""
     change(turn, looks=turn.call.recording.looks + 1)
     flags.look_up(turn)
@@ -159,34 +159,34 @@ def _ended(turn: Turn) -> None:
     turn.disarm(PAUSE)
 
 
-def tell_started(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_started(turn: Turn, leg_id: str) -> None:
     """It records."""
     turn.disarm(TIMER)
     change(turn, reason=None)
     tell(turn, "started", from_=RecordingState.STARTING.value)
 
 
-def tell_completed(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_completed(turn: Turn, leg_id: str) -> None:
     """The file is ready at Twilio."""
     _ended(turn)
     tell(turn, "completed", duration_s=turn.call.recording.duration_s)
 
 
-def tell_absent(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_absent(turn: Turn, leg_id: str) -> None:
     """There is no file: it was too short or silent."""
     _ended(turn)
     change(turn, reason="absent")
     tell(turn, "absent", reason="absent")
 
 
-def tell_failed(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_failed(turn: Turn, leg_id: str) -> None:
     """It could not be recorded."""
     _ended(turn)
     tell(turn, "failed", reason=turn.call.recording.reason)
 
 
 def _blaming(reason: str) -> Act:
-    def effect(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    def effect(turn: Turn, leg_id: str) -> None:
         change(turn, reason=reason)
 
     return effect

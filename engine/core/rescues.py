@@ -42,7 +42,7 @@ def returns(leg: Leg) -> bool:
     return leg.state is LegState.ANSWERED and leg.joined_at is not None
 
 
-def rescuable(turn: Turn, leg_id: str = "") -> bool:  # noqa: ARG001 - the shape of all guards
+def rescuable(turn: Turn, leg_id: str = "") -> bool:
     """Whether the customer is to go on in another room."""
     call = turn.call
     begun = call.state not in _OVER and _in_hand(turn, turn.customer)
@@ -98,7 +98,7 @@ def lose(turn: Turn) -> None:
     turn.stimulate(CALL, "hub_lost")
 
 
-def rescue(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def rescue(turn: Turn, leg_id: str) -> None:
     """On to the next room: everybody who was in, except supervisors and targets, whose business has ended with it."""
     room = turn.call.room
     generation = room.generation + 1

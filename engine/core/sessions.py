@@ -82,17 +82,17 @@ def dialled(turn: Turn, call_sid: str) -> str:
     return leg.leg
 
 
-def caller_gone(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def caller_gone(turn: Turn, leg_id: str) -> bool:
     """Whether the leg that called has hung up."""
     return session_of(turn).caller_gone
 
 
-def talked(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def talked(turn: Turn, leg_id: str) -> bool:
     """Whether the dialled leg has answered."""
     return session_of(turn).talked
 
 
-def led_into_room(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def led_into_room(turn: Turn, leg_id: str) -> bool:
     """Whether our answer has let the caller into the room."""
     return session_of(turn).outcome == WAIT_IN_ROOM
 
@@ -104,17 +104,17 @@ def _show(turn: Turn, leg_id: str | None, state: LegState, reason: str | None = 
         turn.tell_leg(f"leg.{state.value}", turn.leg(leg.leg), from_=leg.state.value, to=state.value, reason=reason)
 
 
-def tell_dialing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_dialing(turn: Turn, leg_id: str) -> None:
     """The service dials."""
     _show(turn, session_of(turn).leg, LegState.DIALING)
 
 
-def tell_ringing(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_ringing(turn: Turn, leg_id: str) -> None:
     """It rings."""
     _show(turn, session_of(turn).leg, LegState.RINGING)
 
 
-def begin_talk(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def begin_talk(turn: Turn, leg_id: str) -> None:
     """The dialled leg has answered. The call's own look from time to time sees an end that nobody tells of."""
     item = change(turn, talked=True)
     turn.disarm(TIMER)
@@ -123,18 +123,18 @@ def begin_talk(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.stimulate(CALL, "session_talking", item.waiting)
 
 
-def await_result(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def await_result(turn: Turn, leg_id: str) -> None:
     """The request to the action should come soon."""
     turn.arm(TIMER, RESULT_WITHIN_MS)
 
 
-def look(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def look(turn: Turn, leg_id: str) -> None:
     """Look whether the calls are up, again and again: the session ends by a fact only."""
     flags.look_up(turn)
     turn.arm(TIMER, GRACE_MS)
 
 
-def hang_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def hang_up(turn: Turn, leg_id: str) -> None:
     """End the waiting leg's call, and the session with it."""
     call, leg = turn.call, turn.leg(session_of(turn).waiting)
     if any(isinstance(item.action, HangUp) for item in call.pending) or leg.call_sid is None:
@@ -146,7 +146,7 @@ def hang_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     )  # fmt: skip
 
 
-def end_talk(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_talk(turn: Turn, leg_id: str) -> None:
     """They have talked, and one of them has hung up."""
     item = session_of(turn)
     if not item.talked:
@@ -170,7 +170,7 @@ def _ended_by_us(turn: Turn) -> bool:
     return turn.leg(session_of(turn).waiting).ours
 
 
-def end_unreached(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_unreached(turn: Turn, leg_id: str) -> None:
     """Nobody was connected; what was to be recorded was not."""
     item = session_of(turn)
     _show(turn, item.leg, LegState.FAILED, item.reason if item.reason is not None else "cancelled")
@@ -180,7 +180,7 @@ def end_unreached(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
         _leave(turn, item)
 
 
-def tell_unanswered(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_unanswered(turn: Turn, leg_id: str) -> None:
     """The caller, if it is still there, hears what the policy has for it."""
     item = session_of(turn)
     if turn.call.reason is None:
@@ -188,7 +188,7 @@ def tell_unanswered(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.tell_call("call.unanswered", reason=item.reason, leg=item.leg)
 
 
-def tell_abandoned(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_abandoned(turn: Turn, leg_id: str) -> None:
     """The caller has given up, or we have ended the call before anybody was there."""
     item = session_of(turn)
     inbound = turn.call.direction is Direction.INBOUND
@@ -201,7 +201,7 @@ def tell_abandoned(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.tell_call(name, reason="hung_up", leg=item.waiting, duration_s=waited_s)
 
 
-def let_into_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def let_into_room(turn: Turn, leg_id: str) -> None:
     """From now on it is a call like any other, whose caller is about to join its room."""
     item = session_of(turn)
     turn.disarm(TIMER)
@@ -211,7 +211,7 @@ def let_into_room(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.stimulate(CALL, "session_waits", item.waiting)
 
 
-def end_call(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def end_call(turn: Turn, leg_id: str) -> None:
     """The session was the call."""
     turn.disarm(TIMER)
     turn.stimulate(CALL, "session_over", session_of(turn).waiting)

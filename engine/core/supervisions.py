@@ -126,12 +126,12 @@ def leg_leaving(turn: Turn, leg_id: str) -> bool:
     return turn.leg(leg_id).state is LegState.LEAVING
 
 
-def call_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def call_over(turn: Turn, leg_id: str) -> bool:
     """Whether the call has ended."""
     return turn.call.state is CallState.ENDED
 
 
-def follows(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def follows(turn: Turn, leg_id: str) -> bool:
     """Whether the policy lets supervisors stay after a change of agents."""
     return turn.call.policy.supervision.follow
 
@@ -231,7 +231,7 @@ def out(turn: Turn, leg_id: str) -> None:
     turn.stimulate(LEG, "remove", leg_id)
 
 
-def look_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def look_up(turn: Turn, leg_id: str) -> None:
     """What is awaited has not been seen: look."""
     flags.look_up(turn)
 

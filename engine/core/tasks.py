@@ -289,7 +289,7 @@ def is_open(turn: Turn) -> bool:
     return any(item.state in OPEN_TASK_STATES for item in turn.call.tasks)
 
 
-def tell_over(turn: Turn, task: str) -> None:  # noqa: ARG001 - the shape of all effects
+def tell_over(turn: Turn, task: str) -> None:
     """A call that waited for nothing else is over."""
     turn.stimulate(CALL, "task_over")
 

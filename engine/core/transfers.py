@@ -49,29 +49,29 @@ def _initiator(turn: Turn) -> Leg | None:
     return turn.find(current(turn).initiator)
 
 
-def flags_clear(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001 - the shape of all guards
+def flags_clear(turn: Turn, leg_id: str) -> bool:
     """Whether Twilio shows that neither customer nor initiator would end the room by leaving, now or soon."""
     legs = [leg for leg in (turn.customer, _initiator(turn)) if leg is not None]
     return not any(leg.observed.end_on_exit or flags.may_yet_end(turn, leg.leg) for leg in legs)
 
 
-def initiator_present(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def initiator_present(turn: Turn, leg_id: str) -> bool:
     """Whether the initiator is in the room."""
     leg = _initiator(turn)
     return leg is not None and leg.state is LegState.JOINED
 
 
-def target_gone(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def target_gone(turn: Turn, leg_id: str) -> bool:
     """Whether no target is in the room or on the way."""
     return not _live(turn.find(current(turn).leg)) and not tasks.searching(turn, Role.TARGET)
 
 
-def more_targets(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def more_targets(turn: Turn, leg_id: str) -> bool:
     """Whether there is another target to try."""
     return current(turn).next < len(current(turn).targets)
 
 
-def releases_on_ring(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def releases_on_ring(turn: Turn, leg_id: str) -> bool:
     """Whether the initiator goes as soon as the target rings."""
     return current(turn).release is Release.ON_RING
 
@@ -81,7 +81,7 @@ def _customer_unheld(turn: Turn) -> bool:
     return customer is not None and not customer.observed.hold and not customer.desired.hold
 
 
-def handed_over(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def handed_over(turn: Turn, leg_id: str) -> bool:
     """Whether customer and target are together, unheld, and the initiator has gone: all observed."""
     target = turn.find(current(turn).leg)
     together = turn.customer_present() and target is not None and target.state is LegState.JOINED
@@ -94,7 +94,7 @@ def undone(turn: Turn, leg_id: str) -> bool:
     return target_gone(turn, leg_id) and _customer_unheld(turn) and initiator_present(turn, leg_id)
 
 
-def blamed(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def blamed(turn: Turn, leg_id: str) -> bool:
     """Whether it is being undone because something failed, not because somebody cancelled."""
     return current(turn).reason is not None
 
@@ -109,7 +109,7 @@ def return_lost(turn: Turn, leg_id: str) -> bool:
     return current(turn).disposition is Disposition.RETURN and not initiator_present(turn, leg_id)
 
 
-def sent_off(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
+def sent_off(turn: Turn, leg_id: str) -> bool:
     """Whether the customer is with a recalled agent, or is hearing the goodbye."""
     transfer = current(turn)
     recalled = turn.find(transfer.recall_leg)
@@ -118,12 +118,12 @@ def sent_off(turn: Turn, leg_id: str) -> bool:  # noqa: ARG001
     return transfer.disposition in {Disposition.ANNOUNCE_END, Disposition.VOICEMAIL, Disposition.REQUEUE}
 
 
-def disarm(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def disarm(turn: Turn, leg_id: str) -> None:
     """Nothing is awaited that has a limit."""
     turn.disarm(TIMER)
 
 
-def dial_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def dial_target(turn: Turn, leg_id: str) -> None:
     """Dial the next target."""
     transfer = current(turn)
     target = transfer.targets[transfer.next]
@@ -143,7 +143,7 @@ def release_at_once(turn: Turn, leg_id: str) -> None:
         release_initiator(turn, leg_id)
 
 
-def release_initiator(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def release_initiator(turn: Turn, leg_id: str) -> None:
     """Take the initiator out."""
     leg = _initiator(turn)
     if leg is not None and _live(leg):
@@ -156,7 +156,7 @@ def hand_over(turn: Turn, leg_id: str) -> None:
     release_initiator(turn, leg_id)
 
 
-def unhold_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def unhold_customer(turn: Turn, leg_id: str) -> None:
     """The customer shall hear again."""
     customer = turn.customer
     if customer is not None and customer.state is LegState.JOINED:
@@ -164,14 +164,14 @@ def unhold_customer(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
     turn.arm(TIMER, SETTLE_WITHIN_MS)
 
 
-def comfort(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def comfort(turn: Turn, leg_id: str) -> None:
     """The customer waits, alone or while the others talk: hold audio instead of silence."""
     customer = turn.customer
     if customer is not None and customer.state is LegState.JOINED:
         flags.hold(turn, customer.leg)
 
 
-def drop_target(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def drop_target(turn: Turn, leg_id: str) -> None:
     """Stop ringing the target, or take it out."""
     transfer = current(turn)
     leg = turn.find(transfer.leg)
@@ -197,7 +197,7 @@ def adopt_target(turn: Turn, leg_id: str) -> None:
     finish(turn, leg_id)
 
 
-def finish(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def finish(turn: Turn, leg_id: str) -> None:
     """The transfer is over; the call goes on with who is there."""
     turn.disarm(TIMER)
     turn.stimulate(CALL, "transfer_over")
@@ -260,12 +260,12 @@ def _attempt_reason(reason: str | None) -> str:
     return reason if reason in FAILURES else "failed"
 
 
-def tell_arrival(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_arrival(turn: Turn, leg_id: str) -> None:
     """The target has come in while the initiator talks to the customer."""
     tell(turn, "transfer.target_arrived")
 
 
-def keep_agents(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def keep_agents(turn: Turn, leg_id: str) -> None:
     """The customer has gone in the middle of a consult: the two may finish their talk, with a limit."""
     target = current(turn).leg
     if target is not None:
@@ -274,18 +274,18 @@ def keep_agents(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
             flags.unhold(turn, target)
 
 
-def tell_race(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def tell_race(turn: Turn, leg_id: str) -> None:
     """The target came in while it was being cancelled."""
     tell(turn, "transfer.race", reason="cancel_vs_answer")
 
 
-def look_up(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+def look_up(turn: Turn, leg_id: str) -> None:
     """What is awaited has not been seen: look."""
     flags.look_up(turn)
 
 
 def _blaming(reason: str) -> Act:
-    def effect(turn: Turn, leg_id: str) -> None:  # noqa: ARG001
+    def effect(turn: Turn, leg_id: str) -> None:
         change(turn, reason=reason)
 
     return effect

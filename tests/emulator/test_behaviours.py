@@ -59,7 +59,7 @@ def test_a_caller_hangs_up() -> None:
 
 
 @pytest.mark.parametrize(("answers", "ended_at"), [(True, None), (False, 30.0)])
-def test_a_caller_gives_up(answers: bool, ended_at: float | None) -> None:  # noqa: FBT001 - a case
+def test_a_caller_gives_up(answers: bool, ended_at: float | None) -> None:
     """Whoever has nobody to talk to gives up after a while; whoever talks by then does not."""
     dial = f"<Response><Dial timeout='600'><Number>{TARGET}</Number></Dial></Response>"
     who = Person(answer_after_s=20, ring_s=0.0) if answers else Person(answer=Answer.NO_ANSWER)

@@ -57,7 +57,7 @@ async def test_synchronous_client(bench: Bench) -> None:
     """Twilio's ordinary, blocking client works too."""
 
     class Local(TwilioHttpClient):
-        def request(self, method: str, url: str, **rest: Any) -> Response:  # type: ignore[override]  # noqa: ANN401
+        def request(self, method: str, url: str, **rest: Any) -> Response:  # type: ignore[override]
             return super().request(method, url.replace("https://api.twilio.com", bench.emulator.url), **rest)
 
     def use() -> tuple[str | None, int]:

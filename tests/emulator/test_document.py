@@ -31,6 +31,13 @@ def test_every_switch_is_described(name: str) -> None:
     assert f"`{name}`" in DOCUMENT
 
 
+def test_every_switch_is_turned() -> None:
+    """Each switch has a test that sets it, so none of them is a promise alone."""
+    folders = (Path(__file__).parent, Path(__file__).parents[1] / "support")
+    texts = [path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py")]
+    assert [name for name in Switches.__struct_fields__ if not any(f"{name}=" in text for text in texts)] == []
+
+
 def test_every_word_is_described() -> None:
     """Behaviours, keys of a person, fault effects and chances are all named."""
     words = [*Answer, *Effect, *Chaos.__struct_fields__, *Person.__struct_fields__]

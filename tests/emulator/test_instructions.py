@@ -3,7 +3,9 @@
 import json
 
 import msgspec
+import pytest
 
+from emulator import Switches
 from emulator.taskrouter.entities import Task
 from emulator_bench import NUMBER, BenchFactory
 from emulator_center import Center
@@ -47,6 +49,17 @@ async def test_the_worker_leaving_the_conference_wraps_up(center: Center) -> Non
     await center.until_status(task, "wrapping")
     assert task.reservations[0].status == "wrapping"
     assert center.bench.status(str(task.attributes["call_sid"])) == "in-progress"
+
+
+@pytest.mark.parametrize(("switch", "status"), [("completed", "completed"), ("nothing", "assigned")])
+async def test_the_worker_leaving_may_mean_something_else(start: BenchFactory, switch: str, status: str) -> None:
+    """The switch says what becomes of the task: it is done, or stays with the worker."""
+    center = Center(await start(Center.config(Switches(taskrouter_after_conference=switch))))
+    task = await conferenced(center)
+    worker_call = str(task.reservations[0].worker_call_sid)
+    await center.control("POST", f"/calls/{worker_call}/hangup")
+    await center.until(lambda: center.bench.status(worker_call) == "completed", "the end of the worker's call")
+    await center.until_status(task, status)
 
 
 async def test_a_worker_who_does_not_answer_the_conference(center: Center) -> None:

@@ -178,5 +178,5 @@ async def test_the_world_keeps_its_rules(start: BenchFactory, plan: Switches, se
     _check(bench)
     _check_history(bench, end_last=plan.u10_conference_end is Order.LAST)
     assert world.rest.total > 100
-    assert {account for account, _ in world._rooms} <= {ACCOUNT}  # noqa: SLF001 - nothing must be left behind
+    assert {account for account, _ in world._rooms} <= {ACCOUNT}
     assert CALLER in {call.from_ for call in world.calls.values()}

@@ -287,6 +287,18 @@ async def test_no_conversation(start: BenchFactory, config: ConversationConfig, 
     assert (await result(bench, "/connected"))["Result"] == expected
 
 
+async def test_without_an_action_the_document_may_be_asked_again(start: BenchFactory) -> None:
+    """The switch: the result of a conversation goes to the URL of the document that it stood in."""
+    switches = Switches(conversation_action_defaults_to_document=True)
+    bench = await start(
+        Bench.config(conversations={SERVICE: ConversationConfig(worker="client:worker")}, switches=switches)
+    )
+    caller = await bench.caller(f"<Response><Connect>{NOUN.format(more='')}</Connect></Response>")
+    child = await talking(bench, caller)
+    await bench.control("POST", f"/calls/{child.sid}/hangup")
+    await bench.until(lambda: bench.site.got("/voice", Result="session-success"), "the result")
+
+
 async def test_a_worker_calls_from_the_browser(start: BenchFactory) -> None:
     """Whom the browser calls is dialled, and the callbacks say that a worker began it."""
     bench = await start(Bench.config(conversations={SERVICE: ConversationConfig()}))
@@ -312,7 +324,7 @@ async def test_a_service_is_configured_while_it_runs(start: BenchFactory) -> Non
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(False, 1), (True, 2)])
-async def test_the_retry_fragment(start: BenchFactory, retries: bool, attempts: int) -> None:  # noqa: FBT001 - a switch
+async def test_the_retry_fragment(start: BenchFactory, retries: bool, attempts: int) -> None:
     """U28: connection overrides have no effect on these callbacks, unless the switch says so."""
     switches = Switches(u28_conversation_callbacks_retry=retries)
     bench, caller = await converses(start, ConversationConfig(worker="client:w"), switches=switches)

@@ -47,6 +47,31 @@ async def test_reasons_of_leaving(start: BenchFactory) -> None:
     assert [entry.params["ReasonParticipantLeft"] for entry in leaves] == ["deleted", "ended"]
 
 
+async def test_refusals_of_a_conference_have_the_status_that_is_set(start: BenchFactory) -> None:
+    """U14: label, full, coach, gone and state are each told with the status of their switch."""
+    switches = Switches(
+        u14_label_status=409, u14_full_status=507, u14_coach_status=422, u14_gone_status=410, u14_state_status=423
+    )
+    bench = await start(Bench.config(switches=switches))
+    await bench.caller_in("room-1", maxParticipants="2")
+
+    async def told(path: str, **form: str) -> tuple[int, object]:
+        status, body = await bench.rest("POST", path, {"From": NUMBER, "To": AGENT, **form})
+        return status, body.get("code")
+
+    room, absent = "/Conferences/room-1/Participants.json", "CA" + "0" * 32
+    assert await told(room, Label="a/b") == (409, 16024)
+    assert await told(room, Label="customer") == (409, 16026)
+    assert await told(room, Coaching="true", CallSidToCoach=absent) == (422, 16028)
+    assert await told(f"/Conferences/CF{'0' * 32}/Participants.json") == (410, 16022)
+    await bench.agent_in("room-1")
+    assert await told(room) == (507, 16020)
+    await bench.person(AGENT, answer="asks")
+    assert (await told("/Conferences/room-2/Participants.json"))[0] == 201
+    status, body = await bench.rest("POST", f"/Conferences/{bench.room('room-2').sid}.json", {"Status": "completed"})
+    assert (status, body["code"]) == (423, 16099)
+
+
 async def test_kicked_twiml_leg_may_be_hung_up(start: BenchFactory) -> None:
     """U17 the other way: a kicked TwiML leg is hung up and its action not asked for."""
     bench = await start(Bench.config(switches=Switches(u17_kicked_twiml_leg_continues=False)))

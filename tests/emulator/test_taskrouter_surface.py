@@ -21,6 +21,19 @@ async def test_iso_timestamps_by_switch(start: BenchFactory) -> None:
     assert center.bench.site.got("/events", EventType="task.created")[0].params["Timestamp"].endswith("Z")
 
 
+async def test_the_status_of_a_state_that_does_not_fit(start: BenchFactory) -> None:
+    """A task and a reservation that are not where an update needs them are refused as the switch says."""
+    center = Center(await start(Center.config(Switches(taskrouter_state_status=409))))
+    task = await center.task(queue="billing")
+    await center.until_status(task, "reserved")
+    status, body = await center.rest("POST", f"/Tasks/{task.sid}", {"AssignmentStatus": "completed"})
+    assert (status, body["code"]) == (409, 20001)
+    await center.control("POST", "/workers/bob/accept")
+    reservation = f"/Workers/{task.reservations[0].worker.sid}/Reservations/{task.reservations[0].sid}"
+    status, body = await center.rest("POST", reservation, {"ReservationStatus": "rejected"})
+    assert (status, body["code"]) == (409, 20001)
+
+
 async def test_unsigned_by_switch(start: BenchFactory) -> None:
     """U3: whether TaskRouter's callbacks are signed is a switch."""
     center = Center(await start(Center.config(Switches(u3_taskrouter_and_conversation_sign=False))))

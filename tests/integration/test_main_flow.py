@@ -49,7 +49,7 @@ async def the_main_flow(stack: Stack) -> None:
 
 async def nobody_is_left(stack: Stack) -> None:
     """No call of the local Twilio is still up."""
-    from stack import until  # noqa: PLC0415
+    from stack import until  # noqa: PLC0415 heavy
 
     async def quiet() -> bool:
         calls = (await stack.twilio("GET", "/calls"))["calls"]

@@ -65,7 +65,7 @@ def test_every_flow_has_a_history_of_this_version() -> None:
 
 def states_in(name: str) -> list[bytes]:
     """Every call of a history's state records, as written."""
-    lines = (record for record in read_file(FILES[name])._records.items())  # noqa: SLF001 - the file's own contents
+    lines = (record for record in read_file(FILES[name])._records.items())
     values = [r.value for (topic, _), records in lines if topic is Topic.STATE for r in records if r.value is not None]
     envelopes: list[dict[str, Any]] = [json.loads(value) for value in values if b'"in_off"' in value]
     return [json.dumps(envelope["call"]).encode() for envelope in envelopes if "call" in envelope]

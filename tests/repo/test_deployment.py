@@ -117,7 +117,7 @@ def test_the_local_environment_answers_every_question() -> None:
     assert required <= given
 
 
-def _compose() -> Any:  # noqa: ANN401  # whatever YAML holds; the schema is checked above
+def _compose() -> Any:  # whatever YAML holds; the schema is checked above
     return yaml.safe_load(_COMPOSE.read_text())
 
 

@@ -45,6 +45,14 @@ def test_everything_is_in_the_index() -> None:
     assert there - named == set()
 
 
+def test_every_decision_is_in_the_index() -> None:
+    """Each page of docs/decisions has its line, and each line its page."""
+    folder = _DOCS / "decisions"
+    named = set(_LINK.findall((folder / "README.md").read_text(encoding="utf-8")))
+
+    assert named == {path.name for path in folder.glob("*.md")} - {"README.md"}
+
+
 def test_a_broken_link_is_found() -> None:
     """The check can fail: for a file and for a heading."""
     assert _broken("README.md", "[a](nowhere.md) [b](policy.md#no-such-heading) [c](policy.md)") == [

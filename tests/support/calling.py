@@ -146,7 +146,7 @@ class Story:
         """The conference ends."""
         return self.conference("conference-end", ReasonConferenceEnded=reason, **form)
 
-    def command(self, name: str, *, id_: str | None = None, deadline_s: int = 60, **data: Any) -> Self:  # noqa: ANN401
+    def command(self, name: str, *, id_: str | None = None, deadline_s: int = 60, **data: Any) -> Self:
         """Another service commands; `from_` stands for `from`."""
         self._commands += 1
         id_ = id_ or f"command-{self._commands}"
@@ -158,11 +158,11 @@ class Story:
             )
         )  # fmt: skip
 
-    def twilio_does(self, kind: type[A], **report: Any) -> Self:  # noqa: ANN401 - fields of ActionReport
+    def twilio_does(self, kind: type[A], **report: Any) -> Self:
         """The oldest pending action of a kind has been carried out; a creation answers with its SIDs."""
         return self.reports(kind, ActionOutcome.DONE, **report)
 
-    def reports(self, kind: type[A], outcome: ActionOutcome, **report: Any) -> Self:  # noqa: ANN401
+    def reports(self, kind: type[A], outcome: ActionOutcome, **report: Any) -> Self:
         """The oldest pending action of a kind has ended."""
         action = self.pending(kind)
         known: dict[str, Any] = {}
@@ -175,7 +175,7 @@ class Story:
             )
         )  # fmt: skip
 
-    def looks(self, **seen: Any) -> Self:  # noqa: ANN401 - fields of Observation
+    def looks(self, **seen: Any) -> Self:
         """The look at Twilio that was asked for shows this."""
         return self.reports(LookUp, ActionOutcome.DONE, seen=Observation(**seen))
 

@@ -106,7 +106,7 @@ class ComposeServices:
         values = {name: self._value(name, value) for name, value in declared.items()}
         return {name: self._localised(service, value) for name, value in values.items() if value is not None}
 
-    def _value(self, name: str, declared: Any) -> str | None:  # noqa: ANN401  # what YAML holds: text, number or nothing
+    def _value(self, name: str, declared: Any) -> str | None:  # what YAML holds: text, number or nothing
         if declared is None:
             return self._given.get(name)
         return _VARIABLE.sub(lambda variable: self._given.get(variable[1]) or _default(variable), str(declared))

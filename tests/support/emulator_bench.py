@@ -102,7 +102,7 @@ class _LocalHttpClient(AsyncTwilioHttpClient):
         *,
         headers: dict[str, str],
         auth: tuple[str, str],
-        **rest: Any,  # noqa: ANN401 - handed on
+        **rest: Any,
     ) -> Response:
         # aiohttp deprecates the BasicAuth object that twilio-python makes of ``auth`` (twilio-facts.md 8.2).
         signed = {**headers, "Authorization": aiohttp.encode_basic_auth(*auth)}

@@ -27,8 +27,8 @@ class LocalHttpClient(TwilioHttpClient):
         self,
         method: str,
         uri: str,
-        *rest: Any,  # noqa: ANN401 - handed on
-        **named: Any,  # noqa: ANN401 - handed on
+        *rest: Any,
+        **named: Any,
     ) -> Response:
         """Make the request at the local Twilio."""
         for host in HOSTS:
@@ -49,7 +49,7 @@ class Tour:
     client: Client
     threaded: bool
 
-    async def do(self, target: Any, operation: str, **values: Any) -> Any:  # noqa: ANN401 - the SDK is untyped here
+    async def do(self, target: Any, operation: str, **values: Any) -> Any:
         """Call ``create``, ``fetch``, ``list``, ``update`` or ``delete`` of a resource."""
         if self.threaded:
             return await asyncio.to_thread(getattr(target, operation), **values)

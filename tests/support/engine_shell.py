@@ -65,7 +65,7 @@ class ManualClock:
         return self.monotonic_s
 
 
-def counting_step(call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:  # noqa: ARG001
+def counting_step(call: Call | None, record: Inbox, refused: Sequence[Command] = ()) -> Step:  # noqa: ARG001 as `step`
     """Count what was applied in `call.routed` and make the effect that the record asks for."""
     if isinstance(record, Command) and record.name == "boom":
         raise ValueError("boom")

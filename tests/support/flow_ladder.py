@@ -104,7 +104,7 @@ def _short(data: Json) -> str:
     return " ".join(f"{name}={_value(value)}" for name, value in data.items())
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - JSON
+def _value(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(_value(item) for item in value)
     return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -151,7 +151,7 @@ class Play:
         await self.stage.loses_the_room(self.call.call_id)
         await self.stage.settled()
 
-    async def person(self, target: str, **behaviour: Any) -> None:  # noqa: ANN401 - the emulator's own words
+    async def person(self, target: str, **behaviour: Any) -> None:
         """How somebody behaves when called from now on."""
         await self.stage.person(target, **behaviour)
 

@@ -35,7 +35,7 @@ def shape() -> str:
     return sha256(schema).hexdigest()
 
 
-def _bare(schema: Any) -> Any:  # noqa: ANN401 - JSON
+def _bare(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {key: _bare(value) for key, value in schema.items() if key not in {"description", "title"}}
     return [_bare(value) for value in schema] if isinstance(schema, list) else schema

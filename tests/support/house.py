@@ -81,7 +81,7 @@ class House:
         asyncio.run_coroutine_threadsafe(self._log.publish(source, [entry]), self._loop).result(_PATIENCE_S)
         _until(lambda: bool(self._get("/v1/dead-letters")["dead_letters"]), "a dead letter")
 
-    def post(self, path: str, body: object) -> Any:  # noqa: ANN401 the emulator's JSON
+    def post(self, path: str, body: object) -> Any:
         """A request to the local Twilio."""
         request = urllib.request.Request(f"{self.emulator}{path}", json.dumps(body).encode(), method="POST")  # noqa: S310 our own
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 as above
@@ -98,7 +98,7 @@ class House:
         calls: list[dict[str, Any]] = self._get("/v1/calls")["calls"]
         return calls
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401 JSON
+    def _get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.ops}{path}", timeout=10) as answer:  # noqa: S310 our own
             return json.load(answer)
 

@@ -27,7 +27,7 @@ class OnlyImports(Contract):
     allowed = cast("list[str]", fields.ListField(subfield=fields.StringField(), required=False, default=[]))
     libraries = cast("bool", fields.BooleanField(required=False, default=False))
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001  # import-linter's form
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002  # import-linter's form
         """Find every direct import that leads out of what is allowed."""
         judged = {module for module in graph.modules if self._is_judged(module)}
         broken = [
@@ -60,7 +60,7 @@ class SoleImporters(Contract):
     library = cast("str", fields.StringField())
     importers = cast("list[str]", fields.ListField(subfield=fields.StringField()))
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001  # import-linter's form
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002  # import-linter's form
         """Find every direct import of the library from elsewhere."""
         if self.library not in graph.modules:
             return _verdict([])

@@ -86,7 +86,7 @@ class ReadingClient:
             assert answer.content_type == "text/event-stream"
             yield Frames(answer)
 
-    async def until(self, path: str, wanted: Any) -> Seen:  # noqa: ANN401 a condition over any body
+    async def until(self, path: str, wanted: Any) -> Seen:
         """Ask until `wanted(answer)` holds; fail when it does not."""
         async with asyncio.timeout(20):
             while not wanted(answer := await self.get(path)):

@@ -14,7 +14,7 @@ SID, OTHER_SID = "RE" + "0" * 31 + "1", "RE" + "0" * 31 + "2"
 R = RecordingState
 
 
-def starting(policy: Policy | None = None, **data: Any) -> Story:  # noqa: ANN401 - command data
+def starting(policy: Policy | None = None, **data: Any) -> Story:
     """A recording has been asked for, and Twilio has taken the request."""
     story = connected(policy).command("recording.start", **data)
     return story.twilio_does(StartRecording, recording_sid=SID, recording_status="in-progress")
@@ -26,7 +26,7 @@ def told_by_twilio(story: Story, status: str, sid: str = SID, **form: str) -> St
                          CallSid=CALL_SID, **form)  # fmt: skip
 
 
-def recording(policy: Policy | None = None, **data: Any) -> Story:  # noqa: ANN401 - command data
+def recording(policy: Policy | None = None, **data: Any) -> Story:
     """It records."""
     story = told_by_twilio(starting(policy, **data), "in-progress")
     assert state_of(story) is R.ON

@@ -27,7 +27,7 @@ _texts = st.text(string.printable.strip() + " äß語", min_size=1, max_size=60)
 
 
 @cache
-def built(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type or a union of types
+def built(kind: Any) -> st.SearchStrategy[Any]:
     """Instances of a struct, enum or union of them, every field drawn from its own type.
 
     Fields that have a default are left out at times.

@@ -24,7 +24,7 @@ POLL_S = 0.02
 Json = dict[str, Any]
 
 
-async def until(what: str, happens: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S) -> Any:  # noqa: ANN401
+async def until(what: str, happens: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S) -> Any:
     """Wait for a condition; gives its first true value. Fails with `what` was waited for."""
     deadline = time.monotonic() + patience_s
     while not (value := await happens()):
@@ -144,7 +144,7 @@ class Stack:
         assert 200 <= status < 300, (status, answer)
         return answer
 
-    async def person(self, target: str, **behaviour: Any) -> None:  # noqa: ANN401 - the emulator's own words
+    async def person(self, target: str, **behaviour: Any) -> None:
         """How somebody behaves when called."""
         await self.twilio("PUT", f"/people/{target.removeprefix('phone:')}", behaviour)
 
@@ -190,7 +190,7 @@ class Stack:
         ]
 
 
-def _values(form: Any, name: str) -> list[str]:  # noqa: ANN401 - JSON
+def _values(form: Any, name: str) -> list[str]:
     if isinstance(form, dict):
         value = form.get(name, [])
         return value if isinstance(value, list) else [value]
@@ -256,7 +256,7 @@ class Call:
         events: list[Json] = answer["events"] if status == 200 else []
         return events
 
-    async def send(self, name: str, **data: Any) -> str:  # noqa: ANN401 - command data
+    async def send(self, name: str, **data: Any) -> str:
         """Send a command; gives its id."""
         self._commands += 1
         command_id = f"command-{self._commands}"
@@ -283,6 +283,6 @@ class Call:
         assert len({(result["outcome"], result["reason"]) for result in results}) == 1
         return results[0]["outcome"], results[0]["reason"]
 
-    async def command(self, name: str, **data: Any) -> tuple[str, str | None]:  # noqa: ANN401 - command data
+    async def command(self, name: str, **data: Any) -> tuple[str, str | None]:
         """Send a command and wait for its result."""
         return await self.result_of(await self.send(name, **data))

@@ -17,7 +17,7 @@ FOLLOWING = Policy(supervision=SupervisionRights(follow=True))
 STATE_OF = {"monitor": "monitoring", "coach": "coaching", "barge": "barged"}
 
 
-def dialled(mode: str = "monitor", policy: Policy | None = None, **data: Any) -> Story:  # noqa: ANN401 - command data
+def dialled(mode: str = "monitor", policy: Policy | None = None, **data: Any) -> Story:
     """A supervisor is being dialled."""
     return connected(policy).command("call.supervise", mode=mode, supervisor=LEAD, **data)
 
@@ -49,7 +49,7 @@ def shows_mode(story: Story, mode: str, coach: str = "", leg: str = SUPERVISOR) 
     return story.conference(f"participant-{event}", leg, **{**flags, **about})
 
 
-def supervised(mode: str = "monitor", policy: Policy | None = None, **data: Any) -> Story:  # noqa: ANN401 - command data
+def supervised(mode: str = "monitor", policy: Policy | None = None, **data: Any) -> Story:
     """A supervisor is in a mode."""
     story = joins_muted(dialled(mode, policy, **data))
     if mode != "monitor":

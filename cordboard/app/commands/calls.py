@@ -1,6 +1,6 @@
 """`cordboard calls` and `cordboard call`: what is live, and what happened to one call."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +8,7 @@ import click
 
 from cordboard.app.client import OpsClient, OpsError, ops_client
 from cordboard.app.output import clock_time, commands_in, event_line, print_json, print_table
+from schemas.results import RESULT_TYPE
 from schemas.state import CallState
 
 _PAGE = 200
@@ -78,12 +79,17 @@ def call(ops: str | None, call_id: str, *, as_json: bool) -> None:
         print_json([*([state] if state else []), *events])
         return
     if state is None:
-        click.echo(f"{call_id}: ended long ago; what the event log has of it:\n")
+        click.echo(f"{call_id}: no state of it is kept{_why_stateless(events)}; what the event log has of it:\n")
     else:
         _print_state(state)
     commands = commands_in(events)
     for event in events:
         click.echo(event_line(event, commands))
+
+
+def _why_stateless(events: Sequence[Mapping[str, Any]]) -> str:
+    """A call that began has ended long ago; of one that never did there are refusals alone."""
+    return " any more" if any(event["type"] != RESULT_TYPE for event in events) else ", it never began here"
 
 
 def _state(client: OpsClient, call_id: str) -> Mapping[str, Any] | None:

@@ -55,7 +55,7 @@ def show(ops: str | None, letter_id: str, *, as_json: bool) -> None:
     click.echo(base64.b64decode(letter["body_base64"]).decode(errors="backslashreplace"))
 
 
-@dead_letters.command("redrive")
+@dead_letters.command("redrive", short_help="Put dead letters back into their topics.")
 @click.argument("letter_ids", metavar="ID…", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @click.pass_obj

@@ -7,6 +7,7 @@ import time
 
 import click
 
+from cordboard.app.bind import checked_bind, told_when_taken
 from cordboard.app.commands.emulator_files import load, scenario
 from cordboard.app.commands.services import run_to_end
 
@@ -14,7 +15,9 @@ _BIND = "127.0.0.1:8090"
 
 
 @click.group(invoke_without_command=True, short_help="The local Twilio alone, and calls on it.")
-@click.option("--bind", default=_BIND, show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option(
+    "--bind", callback=checked_bind, default=_BIND, show_default=True, metavar="HOST:PORT", help="Where to listen."
+)
 @click.option("--virtual", is_flag=True, help="Time stands still until POST /_emulator/clock lets it pass.")
 @click.pass_context
 def emulator(ctx: click.Context, *, bind: str, virtual: bool) -> None:
@@ -105,4 +108,5 @@ def _serve(bind: str, *, virtual: bool) -> None:
             click.echo(f"The local Twilio listens on {running.url}; {number} leads to {settings.public_url}.")
             await supervisor.wait()
 
-    run_to_end(main, VirtualLoop if virtual else None)
+    with told_when_taken("Choose another address with --bind HOST:PORT"):
+        run_to_end(main, VirtualLoop if virtual else None)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cordboard.app.bind import checked_bind
+
 if TYPE_CHECKING:
     from emulator import Emulator, EmulatorConfig
     from emulator.load import Course
@@ -21,7 +23,11 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _of_emulator = click.option("--emulator", "url", metavar="URL", help=f"Which emulator.  [default: {_URL}]")
 _virtual = click.option("--virtual", is_flag=True, help="On an emulator of its own, in virtual time.")
 _bind = click.option(
-    "--bind", default=_ANY_PORT, metavar="HOST:PORT", help="With --virtual: where that listens.  [default: any port]"
+    "--bind",
+    callback=checked_bind,
+    default=_ANY_PORT,
+    metavar="HOST:PORT",
+    help="With --virtual: where that listens.  [default: any port]",
 )
 _grace = click.option(
     "--grace", type=click.FloatRange(0.0), default=0.25, show_default=True, metavar="SECONDS",

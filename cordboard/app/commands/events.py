@@ -41,14 +41,18 @@ def events(
         "type": ",".join(types),
         "call": call_id,
     }
+    found = False
     try:
         for event in _events(client, query, follow=follow):
+            found = True
             if as_json:
                 print_json([event])
             else:
                 click.echo(f"{event.get('subject', ''):<34}  {event_line(event)}")
     except KeyboardInterrupt:
         return
+    if not found and not as_json:
+        click.echo("no events")
 
 
 def _events(client: OpsClient, query: dict[str, str | None], *, follow: bool) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cordboard.app.client import OpsClient, ops_client
-from cordboard.app.command_fields import UsageError, data_of, short_name
+from cordboard.app.command_fields import UsageError, catalogue, data_of, short_name
 from cordboard.app.output import print_json
 from schemas.cloudevents import STRUCTURED
 from schemas.commands import type_of
@@ -23,6 +23,7 @@ _MARGIN_S = 10.0
 
 @click.command(
     short_help="Send a command and print its result.",
+    epilog=f"\b\nTYPE, with the fields of its data:\n{catalogue()}\n\nWhat they mean: docs/messages.md.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
 @click.argument("type_", metavar="TYPE")

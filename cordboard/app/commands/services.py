@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cordboard.errors import CordboardError
+from cordboard.app.bind import checked_bind, told_when_taken
 from cordboard.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _DEFAULT_OPS = str(Settings.model_fields["ops_bind"].default)
 @click.option("--local-twilio", is_flag=True, help="With a local Twilio and a made-up account: no credentials needed.")
 @click.option(
     "--emulator-bind",
+    callback=checked_bind,
     default="127.0.0.1:8090",
     show_default=True,
     metavar="HOST:PORT",
@@ -77,13 +78,10 @@ def _serve(service: str, emulator_bind: str | None, *, as_json: bool) -> None:
     def announce(addresses: "Addresses") -> None:
         click.echo(_as_json(addresses) if as_json else _announcement(loaded.settings, addresses))
 
-    try:
+    with told_when_taken(
+        "The addresses are CORDBOARD_INGRESS_BIND and CORDBOARD_OPS_BIND, and --emulator-bind for the local Twilio"
+    ):
         run_to_end(lambda: serve(loaded, parts, announce, emulator_bind=emulator_bind))
-    except OSError as error:
-        raise CordboardError(
-            f"{error.strerror or error}: another process may listen there already. The addresses are "
-            "CORDBOARD_INGRESS_BIND and CORDBOARD_OPS_BIND, and --emulator-bind for the local Twilio"
-        ) from error
 
 
 def _overrides(emulator_bind: str | None) -> "Overrides | None":
@@ -147,7 +145,7 @@ def _to_try(settings: Settings, addresses: "Addresses") -> list[str]:
         f"{asking} send call.connect --call ID --to phone:{AGENT}",
         f"{asking} send call.hold --call ID",
         f"{asking} send call.resume --call ID",
-        f"{asking} send call.transfer --call ID --mode cold --targets phone:+15550133",
+        f"{asking} send call.transfer --call ID --mode cold --target phone:+15550133",
         f"{asking} call ID",
         f"{asking} events --follow",
         f"{asking} send call.end --call ID",

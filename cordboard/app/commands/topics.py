@@ -21,7 +21,7 @@ def topics() -> None:
     """  # noqa: D301 click's mark
 
 
-@topics.command("ensure")
+@topics.command("ensure", short_help="Create what is missing, and say what differs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 def ensure(*, as_json: bool) -> None:
     """Create what is missing; exit code 1 when something that is there differs from what it should be."""

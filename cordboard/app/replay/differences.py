@@ -191,7 +191,7 @@ def _of(kind: str, name: str, then: bytes | None, now: bytes | None) -> list[Dif
     return [Difference(kind, f"{name} {path}".strip(), *pair) for path, pair in differing]
 
 
-def fields(then: Any, now: Any, path: str = "") -> Iterator[tuple[str, tuple[str | None, str | None]]]:  # noqa: ANN401
+def fields(then: Any, now: Any, path: str = "") -> Iterator[tuple[str, tuple[str | None, str | None]]]:  # noqa: ANN401 JSON
     """Where two JSON values differ: path and both values as text, None for one that is not there."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key in sorted(then.keys() | now.keys()):

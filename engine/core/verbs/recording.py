@@ -41,7 +41,7 @@ def pause(turn: Turn, command: Command, data: PauseRecording) -> None:
         answers.open_command(turn, command)
 
 
-def resume(turn: Turn, command: Command, data: SteerRecording) -> None:  # noqa: ARG001 - the shape of all verbs
+def resume(turn: Turn, command: Command, data: SteerRecording) -> None:
     """Go on recording."""
     item = turn.call.recording
     if item.state is not RecordingState.PAUSED:
@@ -52,7 +52,7 @@ def resume(turn: Turn, command: Command, data: SteerRecording) -> None:  # noqa:
         answers.open_command(turn, command)
 
 
-def stop(turn: Turn, command: Command, data: SteerRecording) -> None:  # noqa: ARG001
+def stop(turn: Turn, command: Command, data: SteerRecording) -> None:
     """End the recording for good; the file is finished afterwards."""
     item = turn.call.recording
     if item.state is RecordingState.DONE or item.stopped:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from cordboard.app.cli import cli
 from free_ports import free_ports
 from house import AGENT, OTHER, House
+from schemas.commands import COMMANDS
 from schemas.topics import Topic
 
 Cordboard = Callable[..., Result]
@@ -143,6 +144,40 @@ def test_a_call_that_was_never_there(cordboard: Cordboard) -> None:
     assert "nothing is known of" in result.stderr
 
 
+def test_a_refused_command_is_all_that_is_known_of_a_call_that_never_began(cordboard: Cordboard) -> None:
+    """A typing mistake in the id is not told as a call that ended long ago."""
+    never = "CA" + "9" * 32
+    assert cordboard("send", "call.hold", "--call", never).exit_code == 1
+
+    told = cordboard("call", never).stdout
+
+    assert "it never began here" in told
+    assert "unknown_call" in told
+
+
+def test_no_events_are_said(cordboard: Cordboard) -> None:
+    """A filter that fits nothing is told apart from a command that did nothing; documents stay documents."""
+    assert cordboard("events", "--call", "CA" + "7" * 32).stdout == "no events\n"
+    assert cordboard("events", "--call", "CA" + "7" * 32, "--json").stdout == ""
+
+
+def test_the_help_of_send_names_every_command_and_its_fields(cordboard: Cordboard) -> None:
+    """Nobody has to look up what can be sent."""
+    told = cordboard("send", "--help").stdout.splitlines()
+
+    assert [name for name in COMMANDS if not any(line.split()[:1] == [name] for line in told)] == []
+    assert any(line.strip().startswith("call.connect --to [--from] [--ring-timeout-s]") for line in told)
+
+
+def test_an_address_that_is_taken_is_told_without_a_trace(house: House, cordboard: Cordboard) -> None:
+    """Exit code 1, where it was to listen, and how to choose another."""
+    result = cordboard("emulator", "--bind", house.emulator.removeprefix("http://"))
+
+    assert result.exit_code == 1
+    assert "address already in use" in result.stderr.lower()
+    assert "--bind HOST:PORT" in result.stderr
+
+
 def test_events_are_printed_to_the_end_of_the_log(house: House, cordboard: Cordboard) -> None:
     """Without `--follow` the command ends by itself; filters leave out the rest."""
     call = house.call()
@@ -203,7 +238,11 @@ def test_no_emulator_is_said(cordboard: Cordboard) -> None:
         (("send", "call.hold", "--call", "CA1", "--data", "{"), "--data is not JSON"),
         (("calls", "--state", "busy"), "is not one of"),
         (("dead-letters", "redrive"), "Missing argument"),
+        (("send", "call.connect", "--call", "CA1", "--to", "15550122"), "Expected phone:+E164"),
         (("emulator", "call", "--from", "+1"), "--to NUMBER"),
+        (("emulator", "--bind", "8090"), "expected HOST:PORT, such as 127.0.0.1:8090"),
+        (("emulator", "--bind", "here"), "expected HOST:PORT, such as 127.0.0.1:8090"),
+        (("run", "--local-twilio", "--emulator-bind", ":8090"), "expected HOST:PORT"),
         (("nonsense",), "No such command"),
     ],
 )

@@ -90,7 +90,7 @@ async def test_death_before_the_state_append_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize("written", [True, False], ids=["in_the_log", "not_in_the_log"])
-async def test_append_sent_and_ack_lost(written: bool) -> None:  # noqa: FBT001 pytest's parameter
+async def test_append_sent_and_ack_lost(written: bool) -> None:
     """A doubtful append is the end of this owner; replay decides what is true."""
     rig = Rig()
     await rig.put(*WORK)

@@ -100,7 +100,7 @@ async def test_a_step_that_breaks_leaves_the_call_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_the_answer_to_a_poisoned_command_survives_a_death(begun: bool) -> None:  # noqa: FBT001
+async def test_the_answer_to_a_poisoned_command_survives_a_death(begun: bool) -> None:
     """It stands in an outbox like any event: in that of its call, or in that of the position without one."""
     rig = Rig()
     first = await rig.take()

@@ -90,7 +90,7 @@ async def test_a_second_engine_takes_over_part_of_the_work_and_gives_it_back() -
 
 
 @pytest.mark.parametrize("written", [True, False])
-async def test_a_doubtful_append_means_taking_the_partition_anew(written: bool) -> None:  # noqa: FBT001 pytest's parameter
+async def test_a_doubtful_append_means_taking_the_partition_anew(written: bool) -> None:
     """The loop discards the object and the log decides; the records are applied once."""
     log = MemoryLog(PARTITIONS, clock=ManualClock())
     async with running(engine(log, "only")):

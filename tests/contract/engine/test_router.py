@@ -289,6 +289,6 @@ async def test_two_routers_share_the_partitions() -> None:
 
 def committed(log: MemoryLog, partition: int) -> int | None:
     """What the group has committed."""
-    offsets: Any = log._committed  # noqa: SLF001 the memory log answers this to coroutines only
+    offsets: Any = log._committed
     found = offsets.get((GROUP, Topic.COMMANDS, partition))
     return None if found is None else msgspec.convert(found, int)

@@ -112,7 +112,7 @@ async def test_others_cannot_use_up_twilios_room(config: IngressConfig, log: Mem
 
 
 def _gone() -> float:
-    return float(metrics.WEBHOOKS_REFUSED.labels("gone")._value.get())  # noqa: SLF001 - the library offers no other way
+    return float(metrics.WEBHOOKS_REFUSED.labels("gone")._value.get())
 
 
 async def test_whoever_hangs_up_in_the_middle_is_counted(config: IngressConfig, log: MemoryLog) -> None:

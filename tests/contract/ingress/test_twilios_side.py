@@ -154,7 +154,7 @@ async def test_dialled_leg_hears_its_whisper_and_joins(twilio: Twilio, inboxes: 
 
 
 @pytest.mark.parametrize("written", [True, False])
-async def test_log_away_means_ask_again(twilio: Twilio, log: MemoryLog, written: bool) -> None:  # noqa: FBT001
+async def test_log_away_means_ask_again(twilio: Twilio, log: MemoryLog, written: bool) -> None:
     """A callback whose record is not acknowledged gets 503 and an invitation to come again."""
     log.faults.add(Fault(Operation.PUBLISH, Topic.INBOX, written=written))
     answer = await twilio.post("/v1/voice/status", STATUS)

@@ -48,7 +48,7 @@ def test_the_c_extension_is_there() -> None:
 async def test_private_attributes_are_where_we_take_them() -> None:
     """Everything private that `kafka_client` uses exists under its name."""
     assert {"_pid_and_epoch"} <= vars(TransactionManager("x", 1000)).keys()
-    assert callable(BatchBuilder._set_producer_state)  # noqa: SLF001
+    assert callable(BatchBuilder._set_producer_state)
     assert "_message_accumulator" in inspect.getsource(AIOKafkaProducer.__init__)
     assert "_txn_manager" in inspect.getsource(AIOKafkaProducer.__init__)
     assert "_sender" in inspect.getsource(AIOKafkaProducer.__init__)
@@ -58,7 +58,7 @@ async def test_private_attributes_are_where_we_take_them() -> None:
     assert "self.generation =" in inspect.getsource(GroupCoordinator.__init__)
     assert "self.member_id =" in inspect.getsource(GroupCoordinator.__init__)
     assert callable(GroupCoordinator.request_rejoin)
-    assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)  # noqa: SLF001
+    assert "await self._do_heartbeat()" in inspect.getsource(GroupCoordinator._heartbeat_routine)
     assert "self._coordinator =" in inspect.getsource(AIOKafkaConsumer.start)
     assert "self._client =" in inspect.getsource(AIOKafkaConsumer.__init__)
     assert callable(StickyPartitionAssignor.on_generation_assignment)
@@ -68,8 +68,8 @@ async def test_t2_t5_publishers_are_plain_and_quick_to_retry() -> None:
     """Publishing is not idempotent, waits for all replicas, and retries soon (T2, T3, T5)."""
     producer = make_producer(_SETTINGS)
     assert vars(producer)["_txn_manager"] is None
-    assert producer._sender._acks == -1  # noqa: SLF001
-    assert producer._sender._retry_backoff == 0.05  # noqa: SLF001
+    assert producer._sender._acks == -1
+    assert producer._sender._retry_backoff == 0.05
     await producer.stop()
 
 
@@ -80,23 +80,23 @@ async def test_only_batches_that_gain_by_it_are_compressed() -> None:
         entry = Entry(0, b"CA1", b"x" * size)
         batch = new_batch(producer, [entry])
         assert fill(batch, entry.key, entry.value, (), at_ms=0)
-        assert DefaultRecordBatch(bytearray(batch._build())).compression_type == compression  # noqa: SLF001
+        assert DefaultRecordBatch(bytearray(batch._build())).compression_type == compression
     await producer.stop()
 
 
 async def test_t10_t11_members_read_in_short_fetches_and_reset_nothing() -> None:
     """No fetch waits longer than 50 ms (T10), no position is made up (T11), nothing is committed by itself."""
     consumer = make_member(_SETTINGS, "g")
-    assert consumer._fetch_max_wait_ms == 50  # noqa: SLF001
-    assert consumer._auto_offset_reset == "none"  # noqa: SLF001
-    assert consumer._enable_auto_commit is False  # noqa: SLF001
+    assert consumer._fetch_max_wait_ms == 50
+    assert consumer._auto_offset_reset == "none"
+    assert consumer._enable_auto_commit is False
     await consumer.stop()
 
 
 async def test_members_do_not_share_what_their_assignors_remember() -> None:
     """Two members of one process have assignor classes of their own, or their groups would mix."""
     one, two = make_member(_SETTINGS, "g"), make_member(_SETTINGS, "h")
-    (first,), (second,) = one._partition_assignment_strategy, two._partition_assignment_strategy  # noqa: SLF001
+    (first,), (second,) = one._partition_assignment_strategy, two._partition_assignment_strategy
     assert first is not second
     assert {first.name, second.name} == {"sticky"}
     await one.stop()
@@ -130,7 +130,7 @@ def test_t19_every_record_fits_into_a_fetch() -> None:
     """Fetches are larger than the largest record that any topic takes, which are larger than what we send."""
     for policy in POLICIES.values():
         limit = int(policy.settings["max.message.bytes"])
-        assert MAX_RECORD_BYTES < limit < kafka_client._FETCH_PARTITION_BYTES  # noqa: SLF001
+        assert MAX_RECORD_BYTES < limit < kafka_client._FETCH_PARTITION_BYTES
 
 
 def test_topics_that_differ_are_described() -> None:

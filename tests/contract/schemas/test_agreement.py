@@ -91,7 +91,7 @@ def test_an_envelope_is_valid_if_and_only_if_it_is_taken(
         ({"data": {"leg": "nobody"}}, False),
     ],
 )
-def test_attributes_are_judged_alike(change: dict[str, object], valid: bool) -> None:  # noqa: FBT001 - a column
+def test_attributes_are_judged_alike(change: dict[str, object], valid: bool) -> None:
     """Missing, null and wrong attributes of a command mean the same to the schema and to us."""
     message = {
         "specversion": "1.0", "id": "1", "source": "/crm", "type": type_of("call.hold"), "subject": "CA1", **change
@@ -136,7 +136,7 @@ def test_attributes_have_the_same_bound(name: str, length: int) -> None:
 )
 def test_the_rules_of_prompts_are_in_the_schema(
     whisper: dict[str, object],
-    valid: bool,  # noqa: FBT001 - a column of the table
+    valid: bool,
 ) -> None:
     """Exactly one of `say` and `play`, each within its limits: checked by code here, and by the schema elsewhere."""
     for name, data in (("call.connect", {"to": "client:maria", "whisper": whisper}), ("call.announce", whisper)):
@@ -181,7 +181,7 @@ def test_a_result_needs_its_attributes(name: str) -> None:
     ids=["inbox", "action", "state"],
 )
 @given(data=st.data())
-def test_internal_records_are_valid(path: str, kind: Any, data: st.DataObject) -> None:  # noqa: ANN401 - type or union
+def test_internal_records_are_valid(path: str, kind: Any, data: st.DataObject) -> None:
     """Operators can trust the schemas of the internal topics as well."""
     record = data.draw(built(kind))
 

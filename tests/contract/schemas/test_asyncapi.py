@@ -36,7 +36,7 @@ def _official_errors(document: dict[str, Any]) -> list[str]:
     return [error.message for error in validator_for(_OFFICIAL)(_OFFICIAL).iter_errors(document)]
 
 
-def _parts(part: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - any part
+def _parts(part: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(part, dict):
         yield path, part
         for name, inner in part.items():

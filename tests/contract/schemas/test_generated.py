@@ -27,7 +27,7 @@ print(hashlib.sha256(b"".join(p.encode() + c for p, c in {**g.documents(), "page
 _NEEDLESS_ESCAPE = re.compile(r"\\(?![dDsSwWbBnrtfv0xupP^$\\.*+?()\[\]{}|/-]|[1-9])")
 
 
-def _parts(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any part of a schema
+def _parts(part: Any) -> Iterator[dict[str, Any]]:
     if isinstance(part, dict):
         yield part
     for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():

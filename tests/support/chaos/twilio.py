@@ -145,7 +145,7 @@ class _Writer:
         partial.write_bytes(msgspec.json.encode(seen))
         partial.rename(self._folder / WORLD_FILE)
 
-    def _news(self, name: str, entries: Any, total: int) -> list[Any]:  # noqa: ANN401 - a journal of either kind
+    def _news(self, name: str, entries: Any, total: int) -> list[Any]:
         new = total - self._seen[name]
         self._seen[name] = total
         self._dropped += max(0, new - len(entries))

@@ -11,7 +11,7 @@ from cordboard.log.sqlite_writer import Job, Writer, WriteRecords
 
 def _acknowledge_early() -> None:
     """Say that it is written, wait until that has been heard, and only then write."""
-    write: Callable[[Writer, Sequence[Job]], LogError | None] = Writer._write  # noqa: SLF001 - the fault goes inside
+    write: Callable[[Writer, Sequence[Job]], LogError | None] = Writer._write
 
     def early(self: Writer, group: Sequence[Job]) -> LogError | None:
         loop = self._loop
@@ -21,7 +21,7 @@ def _acknowledge_early() -> None:
             heard.wait()
         return write(self, group)
 
-    Writer._write = early  # type: ignore[method-assign]  # noqa: SLF001
+    Writer._write = early  # type: ignore[method-assign]
 
 
 def _acknowledge(loop: asyncio.AbstractEventLoop, group: Sequence[Job], heard: threading.Event) -> None:

@@ -88,7 +88,7 @@ def arm(death: Death) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (death.size_limit, death.size_limit))
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    def connect_dying(*arguments: Any, **named: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3's own
+    def connect_dying(*arguments: Any, **named: Any) -> sqlite3.Connection:
         return connect(*arguments, factory=_dying(death), **named)
 
     sqlite3.connect = connect_dying  # type: ignore[assignment]

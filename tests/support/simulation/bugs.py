@@ -61,7 +61,7 @@ def planted(bug: Bug) -> Iterator[None]:
 def _publish_before_ack() -> Sequence[Patch]:
     """Actions and events leave before the state that wants them is durable."""
 
-    async def carry_out(self: Any, batch: Any, fenced: Any) -> None:  # noqa: ANN401
+    async def carry_out(self: Any, batch: Any, fenced: Any) -> None:
         if batch.last_offset is None:
             return
         both = ((Topic.ACTIONS, batch.actions), (Topic.EVENTS, batch.events))
@@ -76,7 +76,7 @@ def _publish_before_ack() -> Sequence[Patch]:
 def _restored(change: Callable[[Any], None]) -> Sequence[Patch]:
     original = EnginePartition.restore
 
-    async def restore(self: EnginePartition, fenced: Any) -> int | None:  # noqa: ANN401
+    async def restore(self: EnginePartition, fenced: Any) -> int | None:
         await original(self, fenced)
         change(self)
         return self.covered()
@@ -87,10 +87,10 @@ def _restored(change: Callable[[Any], None]) -> Sequence[Patch]:
 def _applies_the_last_again() -> Sequence[Patch]:
     """After a take-over the record that the state covers is applied once more."""
 
-    def back(partition: Any) -> None:  # noqa: ANN401
-        if partition._covered >= 0:  # noqa: SLF001
-            partition._covered -= 1  # noqa: SLF001
-            partition._applier.next_offset -= 1  # noqa: SLF001
+    def back(partition: Any) -> None:
+        if partition._covered >= 0:
+            partition._covered -= 1
+            partition._applier.next_offset -= 1
 
     return _restored(back)
 
@@ -98,9 +98,9 @@ def _applies_the_last_again() -> Sequence[Patch]:
 def _skips_one() -> Sequence[Patch]:
     """After a take-over the first record that is not covered is passed over."""
 
-    def on(partition: Any) -> None:  # noqa: ANN401
-        partition._covered += 1  # noqa: SLF001
-        partition._applier.next_offset += 1  # noqa: SLF001
+    def on(partition: Any) -> None:
+        partition._covered += 1
+        partition._applier.next_offset += 1
 
     return _restored(on)
 
@@ -108,8 +108,8 @@ def _skips_one() -> Sequence[Patch]:
 def _forgets_timers() -> Sequence[Patch]:
     """The heap of timers is not built anew after a take-over."""
 
-    def forget(partition: Any) -> None:  # noqa: ANN401
-        partition._timers._heap.clear()  # noqa: SLF001
+    def forget(partition: Any) -> None:
+        partition._timers._heap.clear()
 
     return _restored(forget)
 
@@ -117,7 +117,7 @@ def _forgets_timers() -> Sequence[Patch]:
 def _pending_not_published_again() -> Sequence[Patch]:
     """What was pending at a crash is not published by the successor."""
 
-    async def publish_again(self: Any, recovered: Any) -> tuple[int, int]:  # noqa: ANN401, ARG001
+    async def publish_again(self: Any, recovered: Any) -> tuple[int, int]:  # noqa: ARG001 as the method that it replaces
         return 0, 0
 
     return [(EnginePartition, "_publish_again", publish_again)]
@@ -131,7 +131,7 @@ def _outbox_not_published_again() -> Sequence[Patch]:
 def _gives_up_publishing() -> Sequence[Patch]:
     """A publication that fails is logged and forgotten."""
 
-    async def publish(self: Any, topic: Topic, entries: Sequence[Entry]) -> None:  # noqa: ANN401
+    async def publish(self: Any, topic: Topic, entries: Sequence[Entry]) -> None:
         if entries:
             try:
                 await self._log.publish(topic, entries)
@@ -143,13 +143,13 @@ def _gives_up_publishing() -> Sequence[Patch]:
 
 def _timer_fires_early() -> Sequence[Patch]:
     """A timer record is made a second before its time."""
-    original = upkeep.Upkeep._due_records  # noqa: SLF001
+    original = upkeep.Upkeep._due_records
 
-    def due_records(self: Any, now_ms: int) -> list[Entry]:  # noqa: ANN401
+    def due_records(self: Any, now_ms: int) -> list[Entry]:
         entries = [self._timer_record(timer, now_ms) for timer in self._timers.take_due(now_ms + 1000, 500)]
         return [*entries, *original(self, now_ms)]
 
-    def wait(_: Any) -> Any:  # noqa: ANN401
+    def wait(_: Any) -> Any:
         return asyncio.sleep(0.5)
 
     return [(upkeep.Upkeep, "_due_records", due_records), (upkeep.Upkeep, "_wait", wait)]
@@ -164,10 +164,10 @@ def _timer_stays() -> Sequence[Patch]:
     def apply(turn: Turn, record: TimerDue) -> None:
         if record.name.startswith(timers.LEG_PREFIX):
             turn.stimulate(LEG, "overdue", record.name.removeprefix(timers.LEG_PREFIX))
-        elif record.name in timers._CALL_TRIGGERS:  # noqa: SLF001
-            turn.stimulate(CALL, timers._CALL_TRIGGERS[record.name], "")  # noqa: SLF001
+        elif record.name in timers._CALL_TRIGGERS:
+            turn.stimulate(CALL, timers._CALL_TRIGGERS[record.name], "")
         else:
-            timers._other(turn, record.name)  # noqa: SLF001
+            timers._other(turn, record.name)
 
     return [(timers, "apply", apply)]
 
@@ -202,7 +202,7 @@ def _never_looks() -> Sequence[Patch]:
 def _no_intent() -> Sequence[Patch]:
     """A request leaves without an intent in the ledger."""
 
-    async def intend(self: Any, action: Any, **_: Any) -> None:  # noqa: ANN401, ARG001
+    async def intend(self: Any, action: Any, **_: Any) -> None:  # noqa: ARG001 as the method that it replaces
         await asyncio.sleep(0)
 
     return [(Ledger, "intend", intend)]
@@ -211,7 +211,7 @@ def _no_intent() -> Sequence[Patch]:
 def _result_not_in_ledger() -> Sequence[Patch]:
     """A result is reported and not written down."""
 
-    async def finish(self: Any, report: Any, **_: Any) -> None:  # noqa: ANN401, ARG001
+    async def finish(self: Any, report: Any, **_: Any) -> None:  # noqa: ARG001 as the method that it replaces
         await asyncio.sleep(0)
 
     return [(Ledger, "finish", finish)]
@@ -220,7 +220,7 @@ def _result_not_in_ledger() -> Sequence[Patch]:
 def _blind_resend() -> Sequence[Patch]:
     """A creation in doubt is simply sent again."""
 
-    def blind(verb: Any, heard: Any, **about: Any) -> Any:  # noqa: ANN401
+    def blind(verb: Any, heard: Any, **about: Any) -> Any:
         verdict = judge(verb, heard, **about)
         if isinstance(verdict, Doubtful):
             return Retry(not_before_ms=about["now_ms"] + 300, reason=verdict.reason, sent=True)
@@ -232,7 +232,7 @@ def _blind_resend() -> Sequence[Patch]:
 def _deadline_ignored() -> Sequence[Patch]:
     """Late is better than never."""
 
-    async def attempt(self: Any, *, emptying: bool = False) -> Any:  # noqa: ANN401
+    async def attempt(self: Any, *, emptying: bool = False) -> Any:
         far = self._pauses.now() + 600_000
         await self._gate.enter(self._pauses, far, creating=False)
         try:
@@ -249,7 +249,7 @@ def _calls_not_in_lanes() -> Sequence[Patch]:
     """The actions of one call are carried out at the same time."""
     original = Lanes.put
 
-    async def put(self: Any, key: str, item: Any) -> None:  # noqa: ANN401
+    async def put(self: Any, key: str, item: Any) -> None:
         await original(self, f"{key}-{item.offset}", item)
 
     return [(Lanes, "put", put)]
@@ -260,9 +260,9 @@ def _calls_not_in_lanes() -> Sequence[Patch]:
 
 def _acknowledged_before_durable() -> Sequence[Patch]:
     """Twilio hears 2xx whatever the log says."""
-    original = Recorder._publish  # noqa: SLF001
+    original = Recorder._publish
 
-    async def publish(self: Any, lane: Any, entries: Any, **_: Any) -> None:  # noqa: ANN401
+    async def publish(self: Any, lane: Any, entries: Any, **_: Any) -> None:
         try:
             await original(self, lane, entries)
         except NotDurableError:
@@ -274,7 +274,7 @@ def _acknowledged_before_durable() -> Sequence[Patch]:
 def _commits_before_routing() -> Sequence[Patch]:
     """The router commits first and publishes then."""
 
-    async def route(self: Any, records: Any) -> None:  # noqa: ANN401
+    async def route(self: Any, records: Any) -> None:
         inbox, letters = self._router.convert(records)
         self._next = records[-1].offset + 1
         self.in_hand = 0
@@ -293,7 +293,7 @@ def _stale_owner_not_fenced() -> Sequence[Patch]:
 def _failed_append_taken_for_good() -> Sequence[Patch]:
     """An append that failed is not noticed."""
 
-    async def append(_: Any, entries: Any, fenced: Any) -> None:  # noqa: ANN401
+    async def append(_: Any, entries: Any, fenced: Any) -> None:
         try:
             await fenced.append(entries)
         except LogError:

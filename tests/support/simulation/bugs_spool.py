@@ -45,7 +45,7 @@ def forgotten_at_restart() -> Sequence[Patch]:
 def overtakes_the_spool() -> Sequence[Patch]:
     """The log is tried first, whatever the spool holds of the call."""
 
-    async def publish(self: Any, lane: Any, entries: Any, *, may_wait: bool = True) -> None:  # noqa: ANN401
+    async def publish(self: Any, lane: Any, entries: Any, *, may_wait: bool = True) -> None:
         try:
             await self._log.publish(lane.topic, entries)
         except Exception as error:
@@ -60,7 +60,7 @@ def overtakes_the_spool() -> Sequence[Patch]:
 def removed_before_it_is_in_the_log() -> Sequence[Patch]:
     """A spooled record is given up before the log has acknowledged it."""
 
-    async def to_log(self: Any, records: Any) -> None:  # noqa: ANN401
+    async def to_log(self: Any, records: Any) -> None:
         self._spool.forwarded(records)
         await self._forward(records)
 
@@ -70,13 +70,13 @@ def removed_before_it_is_in_the_log() -> Sequence[Patch]:
 def ends_with_records_on_their_way() -> Sequence[Patch]:
     """A detour ends although something is still being written to the disk."""
 
-    def landed(_self: Any, durable: Any) -> None:  # noqa: ANN401
+    def landed(_self: Any, durable: Any) -> None:
         if not durable.cancelled():
             durable.exception()
 
     original = Detour.take
 
-    async def take(self: Any, entries: Any) -> None:  # noqa: ANN401
+    async def take(self: Any, entries: Any) -> None:
         waited = asyncio.ensure_future(original(self, entries))
         await asyncio.sleep(0)
         self._appending = 0

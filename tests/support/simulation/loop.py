@@ -38,7 +38,7 @@ class StuckError(RuntimeError):
 class SimTask(asyncio.Task[T]):
     """A task that hashes by its number: sets of tasks have the same order in every run."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], *, number: int, **options: Any) -> None:  # noqa: ANN401
+    def __init__(self, coroutine: Coroutine[Any, Any, T], *, number: int, **options: Any) -> None:
         self._number = number  # first: the base class puts the task into sets
         super().__init__(coroutine, **options)
 
@@ -83,7 +83,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """The clock that the parts are given."""
         return int(self.now_s * 1000 + 1e-6)
 
-    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> asyncio.Task[Any]:  # noqa: ANN401
+    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> asyncio.Task[Any]:
         """See `asyncio`. The task belongs to the process that is running."""
         self._numbers += 1
         number = self._numbers
@@ -98,7 +98,7 @@ class SimLoop(asyncio.BaseEventLoop):
         """See `asyncio`."""
         future: SimFuture[Any] = SimFuture(loop=self)
         self._numbers += 1
-        future._number = self._numbers  # noqa: SLF001 - ours, made in the line above
+        future._number = self._numbers
         return future
 
     def call_soon(
@@ -158,11 +158,11 @@ class SimLoop(asyncio.BaseEventLoop):
     def _run_handle(self, handle: asyncio.Handle) -> None:
         if handle.cancelled():
             return
-        process = handle._context.get(CURRENT)  # type: ignore[attr-defined]  # noqa: SLF001 - no public way in 3.11
+        process = handle._context.get(CURRENT)  # type: ignore[attr-defined]
         if process is not None and process.paused:
             process.parked.append(handle)
             return
-        handle._run()  # noqa: SLF001 - as BaseEventLoop does
+        handle._run()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """A cancelled timer stays until its time has come."""
@@ -173,7 +173,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody is outside."""
 
-    def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG002
+    def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG002 asyncio's signature
         error = context.get("exception")
         if not isinstance(error, KilledError):
             self.failures.append(f"{context.get('message')}: {error!r}")

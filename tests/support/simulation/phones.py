@@ -346,5 +346,5 @@ class Phones:
         self.done.append(Done(self.now(), action, what, call_sid))
 
 
-def _text(value: bool) -> str:  # noqa: FBT001 - a conversion
+def _text(value: bool) -> str:
     return "true" if value else "false"

@@ -38,7 +38,7 @@ class Process:
         self.context.run(CURRENT.set, self)
         self._loop = loop
 
-    def spawn(self, coroutine: Any, name: str = "") -> asyncio.Task[Any]:  # noqa: ANN401 - any coroutine
+    def spawn(self, coroutine: Any, name: str = "") -> asyncio.Task[Any]:
         """Run a coroutine as this process."""
         return self._loop.create_task(coroutine, name=name, context=self.context.copy())
 
@@ -179,7 +179,7 @@ class _Listener(AssignmentListener):
             self._count(partition)
         await self._tell(self._inner.on_assigned(partitions))
 
-    async def _tell(self, call: Any) -> None:  # noqa: ANN401 - a coroutine
+    async def _tell(self, call: Any) -> None:
         if self._process.dead:
             call.close()
             return
@@ -188,7 +188,7 @@ class _Listener(AssignmentListener):
         if not task.cancelled() and isinstance(task.exception(), Exception):
             task.result()
 
-    async def _in_turn(self, call: Any) -> None:  # noqa: ANN401 - a coroutine
+    async def _in_turn(self, call: Any) -> None:
         """One at a time, as a client calls its listener, also when it has slept through several."""
         async with self._turn:
             await call

@@ -43,7 +43,7 @@ class _NoSession:
 class SimTransport(Transport):
     """The workers' transport with the simulated network in place of a socket."""
 
-    def __init__(self, api_url: str | None, timeouts: Timeouts, connections: int) -> None:  # noqa: ARG002
+    def __init__(self, api_url: str | None, timeouts: Timeouts, connections: int) -> None:  # noqa: ARG002 as the real one
         AsyncTwilioHttpClient.__init__(self, pool_connections=False)
         self._base = None
         self.session = cast("aiohttp.ClientSession", _NoSession())
@@ -79,7 +79,7 @@ def seams(said: list[dict[str, Any]]) -> Iterator[None]:
     """Put the seams in; what is logged meanwhile is added to `said`."""
     before = structlog.get_config()
 
-    def collect(_: object, __: str, event: Any) -> Any:  # noqa: ANN401 - structlog's own shape
+    def collect(_: object, __: str, event: Any) -> Any:
         said.append(dict(event))
         if event["event"] == "call.transitioned":
             WORLD.get().trace(

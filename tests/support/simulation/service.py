@@ -138,5 +138,5 @@ def _is_worker(caller: Line) -> bool:
     return caller.direction == INBOUND and caller.from_.startswith("client:")
 
 
-def _text(value: bool) -> str:  # noqa: FBT001 - a conversion
+def _text(value: bool) -> str:
     return "true" if value else "false"

@@ -115,7 +115,7 @@ class World:
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    def _outside(self) -> Any:  # noqa: ANN401 - a Context
+    def _outside(self) -> Any:
         return self._base.copy()
 
     def an_ingress(self) -> tuple[Process | None, UnsignedIngress | None]:
@@ -336,7 +336,7 @@ class World:
 
 
 def _token(owner: EnginePartition) -> int:
-    fenced = owner._fenced  # noqa: SLF001 - only the checker wants to know
+    fenced = owner._fenced
     return -1 if fenced is None else fenced.token
 
 

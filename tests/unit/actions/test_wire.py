@@ -292,7 +292,7 @@ async def test_a_whispered_leg_is_called_with_our_twiml(twilio: FakeTwilio, acco
 async def test_machine_detection_of_a_participant(
     twilio: FakeTwilio,
     account: TwilioAccount,
-    to_the_end: bool,  # noqa: FBT001
+    to_the_end: bool,
     mode: str,
 ) -> None:
     """A participant has no asynchronous switch: detection and its callback are all."""

@@ -19,7 +19,7 @@ def break_down(caller: str) -> None:
 
 
 @pytest.mark.parametrize("json", [True, False])
-def test_a_trace_tells_the_place_and_nobodys_number(json: bool, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: FBT001
+def test_a_trace_tells_the_place_and_nobodys_number(json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """Type and place of an error are told; numbers in its text are masked, local variables left out."""
     configure_logs(json=json)
     try:
@@ -39,7 +39,7 @@ def test_a_request_that_a_library_quotes_is_masked(capsys: pytest.CaptureFixture
     configure_logs(json=True)
     take_foreign_logs()
     try:
-        raise ValueError("400, message: Invalid header: b'From=%2B15550177&To=+15550188'")  # noqa: TRY301
+        raise ValueError("400, message: Invalid header: b'From=%2B15550177&To=+15550188'")  # noqa: TRY301 to be caught
     except ValueError:
         logging.getLogger("aiohttp.server").exception("Error handling request from %s", "127.0.0.1")
     told = capsys.readouterr().err

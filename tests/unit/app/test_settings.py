@@ -307,7 +307,7 @@ def test_the_examples_of_the_page_are_taken_as_they_stand(tmp_path: Path) -> Non
     [("127.0.0.1:1", True), ("127.9.9.9:1", True), ("localhost:1", True), ("[::1]:1", True), ("0.0.0.0:1", False),
      ("[::]:1", False), ("10.0.0.1:1", False), ("127.example.com:1", False)],
 )  # fmt: skip
-def test_loopback_is_told_from_the_rest(bind: str, loopback: bool) -> None:  # noqa: FBT001 the expectation
+def test_loopback_is_told_from_the_rest(bind: str, loopback: bool) -> None:
     """Only addresses of this machine count as loopback, whatever a name looks like."""
     assert is_loopback(bind) is loopback
 

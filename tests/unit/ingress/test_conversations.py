@@ -89,7 +89,7 @@ def test_the_names_are_those_of_twilios_builder() -> None:
 
 
 @pytest.mark.parametrize(("record", "written"), [(True, "true"), (False, "false")])
-def test_the_old_words_of_record(record: bool, written: str) -> None:  # noqa: FBT001 - as the page has it
+def test_the_old_words_of_record(record: bool, written: str) -> None:
     """`true` and `false` are Twilio's aliases."""
     assert connect(policy(record=record))[0].get("record") == written
 

@@ -76,11 +76,11 @@ def test_too_many_fields_are_refused() -> None:
 
 def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known is forgotten in time, and long fields are never kept."""
-    cache = forms._Parsed()  # noqa: SLF001 - the bound is the module's own affair
+    cache = forms._Parsed()
     monkeypatch.setattr(forms, "_parsed", cache)
     monkeypatch.setattr(forms, "_CACHE_SIZE", 10)
     for number in range(100):
         fields = [("known", "a+b"), (f"a {number}", f"b{number}"), ("long", " " * 100)]
         assert parse_form(urlencode(fields).encode()) == fields
-        assert len(cache) + len(cache._older) <= 10  # noqa: SLF001 - as above
-    assert all(len(field) <= 96 for field in [*cache, *cache._older])  # noqa: SLF001 - as above
+        assert len(cache) + len(cache._older) <= 10
+    assert all(len(field) <= 96 for field in [*cache, *cache._older])

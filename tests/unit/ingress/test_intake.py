@@ -118,7 +118,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*HOLD, "deadline", "traceparent", "time"]), json_values), st.booleans())
-def test_any_event_is_a_command_or_refused(changes: dict[str, object], keep: bool) -> None:  # noqa: FBT001
+def test_any_event_is_a_command_or_refused(changes: dict[str, object], keep: bool) -> None:
     """Any JSON object is no CloudEvent, or a command that can be written, read again and answered."""
     body = msgspec.json.encode({**HOLD, **changes} if keep else changes)
     command = attempted(body)

@@ -62,7 +62,7 @@ async def test_finished_waits_are_forgotten() -> None:
         with patience.wait():
             await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        while len(patience._waits) > 0:  # noqa: SLF001 - nothing else tells
+        while len(patience._waits) > 0:
             await asyncio.sleep(0.001)
 
 

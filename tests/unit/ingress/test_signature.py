@@ -25,7 +25,7 @@ from ingress.signature import (
 
 SID = "AC" + "0" * 32
 TOKEN = "12345"
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "signatures.json").read_text())
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text())
 SDK_QUIRKS = {
     "creds-in-url": "signed with the userinfo that Twilio itself removes before signing",
     "creds-in-url-signed-with-443": "signed with the userinfo that Twilio itself removes before signing",

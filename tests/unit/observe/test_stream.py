@@ -43,7 +43,7 @@ def test_an_id_of_another_stream_is_refused(text: str) -> None:
 def test_types_are_wanted_in_full_short_or_by_their_beginning(
     wanted: list[str],
     event_type: str,
-    takes: bool,  # noqa: FBT001 the expectation
+    takes: bool,
 ) -> None:
     """A filter takes full types, short names and prefixes."""
     assert TypeFilter(wanted).takes(event_type) is takes

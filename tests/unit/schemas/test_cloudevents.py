@@ -158,6 +158,6 @@ def test_the_data_is_no_header() -> None:
         ({}, False),
     ],
 )
-def test_the_headers_tell_the_mode(headers: dict[str, str], binary: bool) -> None:  # noqa: FBT001 - a column
+def test_the_headers_tell_the_mode(headers: dict[str, str], binary: bool) -> None:
     """An event is in binary mode if its version or type stands in a header; other `ce_` headers do no harm."""
     assert is_binary(headers) is binary

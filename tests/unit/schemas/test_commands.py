@@ -180,7 +180,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones() -> None:
         ("two\nlines\tand a tab", True), ("schön 你好 🙂", True), ("null \x00", False), ("escape \x1b", False),
     ],
 )  # fmt: skip
-def test_a_spoken_text_must_fit_into_twiml(say: str, fits: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_a_spoken_text_must_fit_into_twiml(say: str, fits: bool) -> None:
     """TwiML is XML: a text that XML cannot hold, or that Twilio would refuse, is refused before it is a command."""
     if fits:
         assert Prompt(say=say).say == say

@@ -66,7 +66,7 @@ _CALL = Call(
 )
 
 
-def _view(call: Call) -> Any:  # noqa: ANN401 - JSON as it is
+def _view(call: Call) -> Any:
     return json.loads(encode(view_of(call)))
 
 

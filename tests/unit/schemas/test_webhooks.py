@@ -110,7 +110,7 @@ def test_a_form_without_its_names_is_refused(source: Source, missing: str) -> No
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), ("True", True), ("", None)])
-def test_switches_are_text_on_the_wire(text: str, value: bool | None) -> None:  # noqa: FBT001 - a column of the table
+def test_switches_are_text_on_the_wire(text: str, value: bool | None) -> None:
     """`true` and `false` are switches; an empty one was not said."""
     form = read_form(Source.CONFERENCE, _form(Source.CONFERENCE, Muted=text, Hold=text))
 

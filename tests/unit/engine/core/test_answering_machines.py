@@ -38,14 +38,14 @@ class TestWhoIsListenedFor:
         ("machine", "detects", "to_the_end"),
         [("off", False, False), ("hang_up", True, False), ("voicemail_message", True, True)],
     )
-    def test_a_customer(self, machine: str, detects: bool, to_the_end: bool) -> None:  # noqa: FBT001
+    def test_a_customer(self, machine: str, detects: bool, to_the_end: bool) -> None:
         """A message wants the tone; a hang-up does not wait for it."""
         asked = dialled(Policy(machine=machine)).asked(CreateParticipant)[-1]
 
         assert (asked.detect_machine, asked.detect_message_end) == (detects, to_the_end)
 
     @pytest.mark.parametrize(("to", "detects"), [(PHONE, True), (SIP, True), (AGENT, False), (APP, False)])
-    def test_an_agent(self, to: str, detects: bool) -> None:  # noqa: FBT001
+    def test_an_agent(self, to: str, detects: bool) -> None:
         """No browser and no application has an answering machine; an agent's phone is left no message."""
         story = Story(Policy(machine="voicemail_message")).inbound().joins("customer-1").command("call.connect", to=to)
 
@@ -62,7 +62,7 @@ class TestWhoIsListenedFor:
     @pytest.mark.parametrize(
         ("on_failure", "detects"), [({"machine": "announce_end"}, True), ({"busy": "return"}, False)]
     )
-    def test_a_transfers_target(self, on_failure: dict[str, str], detects: bool) -> None:  # noqa: FBT001
+    def test_a_transfers_target(self, on_failure: dict[str, str], detects: bool) -> None:
         """`machine` among `on_failure` asks for it, whatever the policy says."""
         story = connected().command("call.transfer", mode="cold", targets=[PHONE], on_failure=on_failure)
         story.shows("customer-1", "modify", EndConferenceOnExit=False)
@@ -86,7 +86,7 @@ class TestWhatBecomesOfIt:
 
     @pytest.mark.parametrize("by", ["machine_start", "machine_end_beep", "fax"])
     @pytest.mark.parametrize("joined", [False, True])
-    def test_hang_up(self, by: str, joined: bool) -> None:  # noqa: FBT001
+    def test_hang_up(self, by: str, joined: bool) -> None:
         """Before the room or in it: unanswered, with the reason."""
         policy = Policy(machine="hang_up")
         story = talking(policy) if joined else dialled(policy).progress("customer-1", "in-progress")

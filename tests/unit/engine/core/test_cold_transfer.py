@@ -12,17 +12,17 @@ from schemas.state import CallState, LegState, Role, TransferState
 EXTERNAL = "phone:+15550100077"
 
 
-def transferring(*targets: str, **options: Any) -> Story:  # noqa: ANN401 - data of a command
+def transferring(*targets: str, **options: Any) -> Story:
     """A connected call whose cold transfer has been asked for; the customer's end-on-exit is still being cleared."""
     return connected().command("call.transfer", mode="cold", targets=list(targets or (OTHER,)), **options)
 
 
-def dialling(*targets: str, **options: Any) -> Story:  # noqa: ANN401 - data of a command
+def dialling(*targets: str, **options: Any) -> Story:
     """The flags are clear: the target is being dialled."""
     return transferring(*targets, **options).shows("customer-1", "modify", EndConferenceOnExit=False)
 
 
-def handing_over(**options: Any) -> Story:  # noqa: ANN401 - data of a command
+def handing_over(**options: Any) -> Story:
     """The target has joined, the initiator is still there."""
     return dialling(**options).twilio_does(CreateParticipant).progress("target-1", "ringing").joins("target-1")
 

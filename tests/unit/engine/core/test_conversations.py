@@ -103,7 +103,7 @@ class TestItsEnds:
         ("gone", "reason", "events"),
         [(False, "agent_left", {"call.ended"}), (True, "customer_left", {"call.customer_left", "call.ended"})],
     )
-    def test_success_tells_who_hung_up(self, gone: bool, reason: str, events: set[str]) -> None:  # noqa: FBT001
+    def test_success_tells_who_hung_up(self, gone: bool, reason: str, events: set[str]) -> None:
         """Whoever still waits for TwiML has not."""
         talk = Talk().called().up_to("call-completed").ends("session-success", "completed", gone=gone)
 

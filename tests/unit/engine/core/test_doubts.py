@@ -12,17 +12,17 @@ from schemas.webhooks import Source
 EXTERNAL = "phone:+15550100077"
 
 
-def transferring(*targets: str, **options: Any) -> Story:  # noqa: ANN401 - data of a command
+def transferring(*targets: str, **options: Any) -> Story:
     """A connected call whose cold transfer has been asked for; the customer's end-on-exit is still being cleared."""
     return connected().command("call.transfer", mode="cold", targets=list(targets or (OTHER,)), **options)
 
 
-def dialling(*targets: str, **options: Any) -> Story:  # noqa: ANN401 - data of a command
+def dialling(*targets: str, **options: Any) -> Story:
     """The flags are clear: the target is being dialled."""
     return transferring(*targets, **options).shows("customer-1", "modify", EndConferenceOnExit=False)
 
 
-def handing_over(**options: Any) -> Story:  # noqa: ANN401 - data of a command
+def handing_over(**options: Any) -> Story:
     """The target has joined, the initiator is still there."""
     return dialling(**options).twilio_does(CreateParticipant).progress("target-1", "ringing").joins("target-1")
 
@@ -126,7 +126,7 @@ def test_a_target_that_answered_after_we_gave_up_is_taken_out() -> None:
 
 def test_a_machine_picks_up() -> None:
     """With detection on, a machine is no answer."""
-    from schemas.webhooks import Source  # noqa: PLC0415
+    from schemas.webhooks import Source  # noqa: PLC0415 here alone
 
     story = connected(Policy(machine="hang_up")).command("call.transfer", mode="cold", targets=[EXTERNAL])
     story.shows("customer-1", "modify", EndConferenceOnExit=False).twilio_does(CreateParticipant)

@@ -24,7 +24,7 @@ from schemas.task_states import TaskState
 
 
 @either
-def test_the_caller_waits_in_the_queue(foreign: bool) -> None:  # noqa: FBT001
+def test_the_caller_waits_in_the_queue(foreign: bool) -> None:
     """Known from the begin, in no room of ours, and nobody is dialled."""
     story = queueing(foreign=foreign)
 
@@ -35,7 +35,7 @@ def test_the_caller_waits_in_the_queue(foreign: bool) -> None:  # noqa: FBT001
 
 
 @either
-def test_worker_and_caller_become_a_call(foreign: bool) -> None:  # noqa: FBT001
+def test_worker_and_caller_become_a_call(foreign: bool) -> None:
     """TaskRouter dials and accepts; we ask it for nothing but what the task is to say."""
     story = talking(foreign=foreign)
 
@@ -56,7 +56,7 @@ def test_a_task_of_others_is_told_its_call() -> None:
 
 
 @either
-def test_the_sids_may_be_all_that_is_told(foreign: bool) -> None:  # noqa: FBT001
+def test_the_sids_may_be_all_that_is_told(foreign: bool) -> None:
     """No assignment and no conference event of ours: who is there stands in the attributes, and a look confirms it."""
     story = queueing(foreign=foreign).accepted()
     [look] = story.asked(LookUp)
@@ -73,7 +73,7 @@ def test_the_sids_may_be_all_that_is_told(foreign: bool) -> None:  # noqa: FBT00
 
 
 @either
-def test_joins_without_an_assignment_of_ours(foreign: bool) -> None:  # noqa: FBT001
+def test_joins_without_an_assignment_of_ours(foreign: bool) -> None:
     """Others answer the assignment: who comes in beside the caller is the worker."""
     story = queueing(foreign=foreign).comes_in(WORKER).comes_in(CALL_SID)
 
@@ -126,7 +126,7 @@ def test_an_outbound_task_has_its_customer_from_the_attributes() -> None:
 
 
 @either
-def test_a_transfer_looks_at_the_switches_that_such_a_conference_does_not_tell(foreign: bool) -> None:  # noqa: FBT001
+def test_a_transfer_looks_at_the_switches_that_such_a_conference_does_not_tell(foreign: bool) -> None:
     """No `participant-modify` comes: what Twilio has said yes to is looked at, and then the target is dialled."""
     story = looks_after(talking(foreign=foreign), end_on_exit=True)
     assert story.leg("customer-1").observed.end_on_exit

@@ -18,7 +18,7 @@ from schemas.task_states import TaskState
 
 @pytest.mark.parametrize("event", ["rejected", "timeout", "rescinded", "canceled"])
 @pytest.mark.parametrize("rung", [True, False])
-def test_a_reservation_that_is_lost_leaves_the_caller_in_the_queue(event: str, rung: bool) -> None:  # noqa: FBT001
+def test_a_reservation_that_is_lost_leaves_the_caller_in_the_queue(event: str, rung: bool) -> None:
     """TaskRouter looks for another worker; the first one's leg is over."""
     story = queueing().reserves()
     if rung:
@@ -88,7 +88,7 @@ def test_a_task_without_a_leg_ends_its_call() -> None:
 
 
 @pytest.mark.parametrize("told_first", [True, False])
-def test_a_worker_who_has_gone_before_we_know_that_the_two_had_met(told_first: bool) -> None:  # noqa: FBT001
+def test_a_worker_who_has_gone_before_we_know_that_the_two_had_met(told_first: bool) -> None:
     """The leave overtakes the caller's join and TaskRouter's word: the task is completed, another worker looked for."""
     story = queueing().reserves().worker("in-progress").comes_in(WORKER).inside("participant-leave", WORKER)
     if told_first:
@@ -125,7 +125,7 @@ def test_a_canceled_task_of_others_is_the_end_of_the_call_for_us(reason: str) ->
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_nobody_is_found_and_the_policy_says_what_then(left: bool) -> None:  # noqa: FBT001
+def test_nobody_is_found_and_the_policy_says_what_then(left: bool) -> None:
     """The workflow's limit, or our own: the caller is led out of the queue."""
     story = queueing()
     if left:
@@ -262,7 +262,7 @@ EVENTS = (
 @pytest.mark.parametrize("fact", [*EVENTS, "assignment", "queue hangup", "queue error", "worker fails", "call ends"])
 @pytest.mark.parametrize("state", TaskState)
 @either
-def test_every_fact_in_every_state_of_a_task(state: TaskState, fact: str, foreign: bool) -> None:  # noqa: FBT001
+def test_every_fact_in_every_state_of_a_task(state: TaskState, fact: str, foreign: bool) -> None:
     """Never an exception, never silence, and what is over stays over; a task that we gave up may yet be completed."""
     story = talking(foreign=foreign) if state in {"assigned", "wrapping"} else queueing(foreign=foreign).reserves()
     call = story.state

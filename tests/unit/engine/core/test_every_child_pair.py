@@ -78,7 +78,7 @@ def due(story: Story, name: str) -> None:
 @pytest.mark.parametrize("fact", SUPERVISION_FACTS)
 @pytest.mark.parametrize("state", SupervisionState)
 @pytest.mark.parametrize("follow", [False, True])
-def test_every_fact_in_every_supervision_state(state: SupervisionState, fact: str, follow: bool) -> None:  # noqa: FBT001
+def test_every_fact_in_every_supervision_state(state: SupervisionState, fact: str, follow: bool) -> None:
     """Never an exception, never silence: something is told, asked or answered, and what is over stays over."""
     story = in_state(state, follow=follow)
     version = story.state.version

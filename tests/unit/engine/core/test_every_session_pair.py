@@ -166,7 +166,7 @@ def sound(talk: Story) -> None:
 
 @given(st.lists(st.sampled_from(FACTS), max_size=12), st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_nothing_that_happens_leaves_a_session_that_cannot_end(many: list[str], outbound: bool) -> None:  # noqa: FBT001
+def test_nothing_that_happens_leaves_a_session_that_cannot_end(many: list[str], outbound: bool) -> None:
     """Any facts in any order, repeated: never an exception, always a timer, nobody hung up for a lost callback."""
     talk = Talk(conversation())
     _ = talk.worker_calls() if outbound else talk.called()

@@ -186,7 +186,7 @@ class TestBounds:
 
 
 @either
-def test_taskrouters_lost_room_does_not_come_back(foreign: bool) -> None:  # noqa: FBT001
+def test_taskrouters_lost_room_does_not_come_back(foreign: bool) -> None:
     """What TaskRouter still tells of its task names the conference that has gone; the call stays where it is."""
     story = talking(foreign=foreign)
     story.room_ends(BY_API)

@@ -63,7 +63,7 @@ def test_a_leg_that_comes_in_unmuted_is_muted_at_once() -> None:
 
 
 @pytest.mark.parametrize(("mode", "muted", "coached"), [("coach", False, True), ("barge", False, False)])
-def test_a_talking_mode_is_one_update_after_the_join(mode: str, muted: bool, coached: bool) -> None:  # noqa: FBT001
+def test_a_talking_mode_is_one_update_after_the_join(mode: str, muted: bool, coached: bool) -> None:
     """In muted first; then microphone and coaching change in one request, and the answer waits for Twilio's word."""
     story = joins_muted(dialled(mode))
     assert state_of(story) == "switching"
@@ -147,7 +147,7 @@ class TestRights:
             ("barge", LEAD, False),
         ],
     )
-    def test_a_pattern_decides(self, mode: str, who: str, allowed: bool) -> None:  # noqa: FBT001
+    def test_a_pattern_decides(self, mode: str, who: str, allowed: bool) -> None:
         """Who matches no pattern of the mode is not dialled."""
         story = connected(self.RIGHTS)
         story.command("call.supervise", mode=mode, supervisor=who)

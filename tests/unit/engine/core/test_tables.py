@@ -84,7 +84,7 @@ def compiled(name: str, answers: dict[str, bool], done: list[str]) -> Table:
     )
 
 
-def _answering(answer: bool, _turn: Turn, _leg: str) -> bool:  # noqa: FBT001 - a guard's answer
+def _answering(answer: bool, _turn: Turn, _leg: str) -> bool:
     return answer
 
 

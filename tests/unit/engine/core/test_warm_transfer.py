@@ -10,18 +10,18 @@ from schemas.policy import Policy
 from schemas.state import CallState, LegState, Role, TransferState
 
 
-def preparing(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:  # noqa: ANN401 - command data
+def preparing(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:
     """The transfer has been asked for; nothing is confirmed yet."""
     return connected(policy).command("call.transfer", mode=mode, targets=[OTHER], **options)
 
 
-def dialling(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:  # noqa: ANN401 - command data
+def dialling(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:
     """The customer is on hold, the target is being dialled."""
     story = preparing(mode, policy, **options).shows("customer-1", "modify", EndConferenceOnExit=False)
     return story.shows("customer-1", "hold", Hold=True).twilio_does(CreateParticipant).progress("target-1", "ringing")
 
 
-def consulting(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:  # noqa: ANN401 - command data
+def consulting(mode: str = "warm", policy: Policy | None = None, **options: Any) -> Story:
     """Initiator and target talk, the customer is held."""
     return dialling(mode, policy, **options).joins("target-1")
 
@@ -161,7 +161,7 @@ def test_the_initiator_leaves_a_three_way() -> None:
 
 
 @pytest.mark.parametrize("begin", [swapped, three_way])
-def test_the_target_leaves_while_the_customer_is_with_the_initiator(begin: Any) -> None:  # noqa: ANN401 - a Story maker
+def test_the_target_leaves_while_the_customer_is_with_the_initiator(begin: Any) -> None:
     """Nothing to undo for the customer."""
     story = begin().leaves("target-1")
 

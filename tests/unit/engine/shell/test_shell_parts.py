@@ -174,7 +174,7 @@ async def test_a_stall_between_two_appends_is_noticed_by_the_beat() -> None:
     guard.start()
     clock.monotonic_s += 1.0
     async with asyncio.timeout(10):
-        while guard._worst < 1.0:  # noqa: SLF001 waiting for the beat itself
+        while guard._worst < 1.0:
             await asyncio.sleep(0.001)
 
     with pytest.raises(AppendFailedError):
