@@ -13,6 +13,7 @@ _VARYING = (
     (re.compile(r"\b(CA|CF)[0-9a-f]{32}\b"), r"\1…"),
     (re.compile(r"\b\d\d:\d\d:\d\d\.\d{3}\b"), "TIME"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\bduration_s=[0-9.]+"), "duration_s=N"),
     (re.compile(r"─+"), "─"),
     (re.compile(r"\s+"), " "),
 )
