@@ -43,6 +43,9 @@ FENCED_ERRORS = (ProducerFenced, InvalidProducerEpoch)
 KAFKA_ERRORS = (KafkaError, OSError, IllegalStateError)
 """What aiokafka raises; a time-out of ours is a TimeoutError, which is an OSError."""
 
+_NO_BROKERS = "Did we not perform bootstrap?"
+"""What aiokafka asserts when the metadata that it got names no broker: one that is back answers so for a moment."""
+
 
 def require_c_extension() -> None:
     """Refuse to start without aiokafka's C extension: records would be packed ten times slower, silently."""
@@ -72,6 +75,10 @@ def explained(doing: str) -> Iterator[None]:
         yield
     except KAFKA_ERRORS as error:
         raise explain(error, doing) from error
+    except AssertionError as error:
+        if str(error) != _NO_BROKERS:
+            raise
+        raise LogUnavailableError(f"{doing}: the broker has just started and names no brokers yet") from error
 
 
 @contextlib.asynccontextmanager

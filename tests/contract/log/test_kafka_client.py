@@ -9,6 +9,7 @@ from pathlib import Path
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
@@ -23,7 +24,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 
 from cordboard.errors import LogError, LogUnavailableError, SettingsError
 from cordboard.log import kafka_client
-from cordboard.log.kafka_client import explain, make_member, make_producer, retry_delays
+from cordboard.log.kafka_client import explain, explained, make_member, make_producer, retry_delays
 from cordboard.log.kafka_records import fill, new_batch
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings, SecurityMode
 from cordboard.log.kafka_topics import compare
@@ -115,6 +116,15 @@ def test_errors_say_what_to_do() -> None:
     assert "cordboard topics ensure" in str(explain(UnknownTopicOrPartitionError(), "x"))
     assert isinstance(explain(MessageSizeTooLargeError(), "x"), RecordTooLargeError)
     assert "not answered in time" in str(explain(TimeoutError(), "x"))
+
+
+async def test_a_broker_that_names_no_brokers_yet_is_one_to_wait_for() -> None:
+    """Aiokafka takes it for a mistake of its own and asserts; other assertions are nothing to wait for."""
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:9")
+    with pytest.raises(LogUnavailableError, match="names no brokers yet"), explained("x"):
+        await client.coordinator_lookup(CoordinationType.TRANSACTION, "nobody")
+    with pytest.raises(AssertionError, match="ours"), explained("x"):
+        raise AssertionError("ours")
 
 
 def test_t17_retries_slow_down_and_spread() -> None:
