@@ -1,6 +1,6 @@
 """The callback URLs of an action. Pure. What the paths mean is `schemas.routes`; who answers them is `ingress/`."""
 
-from schemas.actions import Action, CreateCall
+from schemas.actions import Action, CreateCall, RejoinRoom
 from schemas.prompts import Prompt
 from schemas.routes import Route, callback_url
 
@@ -54,6 +54,6 @@ class Urls:
         say, play = (whisper.say, whisper.play) if whisper else (None, None)
         return self._of(Route.JOIN, action, a=action.id, say=say, play=play, room=action.room or None)
 
-    def rejoin(self, action: Action, room: str) -> str:
+    def rejoin(self, action: RejoinRoom) -> str:
         """TwiML that lets a leg into another room of its call."""
-        return self._of(Route.JOIN, action, a=action.id, room=room)
+        return self._of(Route.JOIN, action, a=action.id, room=action.room, audio=action.wait_audio)

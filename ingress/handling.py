@@ -211,7 +211,7 @@ class Ingress:
         room = incoming.query.get("room")
         if room is not None and not is_task_sid(room) and call_of_room(room) != webhook.call_id:
             raise UnplaceableError("bad_room", "`room` in the query is no room of the call")
-        policy = self._policy(incoming.fields)
+        policy = twiml.with_audio_of(incoming.query, self._policy(incoming.fields))
         return None, twiml.into_room(self._config.public_url, webhook.call_id, leg, policy, whisper, room)
 
     def _first_entrance(self, incoming: Incoming, webhook: Webhook) -> tuple[str | None, bytes]:

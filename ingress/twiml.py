@@ -70,6 +70,12 @@ def into_room(
     return document(response)
 
 
+def with_audio_of(query: Mapping[str, str], policy: Policy) -> Policy:
+    """The policy for new calls, with the wait audio of the one that a call began with, where its URL carries it."""
+    audio = query.get("audio")
+    return policy if audio is None else msgspec.structs.replace(policy, wait_audio=audio)
+
+
 def into_queue(public_url: str, call_id: CallId, workflow_sid: str, policy: Policy) -> bytes:
     """A caller is put into TaskRouter's own queue, with a task that carries the queue's name and the call.
 

@@ -103,6 +103,8 @@ class RejoinRoom(_Action, frozen=True, tag="rejoin_room", omit_defaults=True, kw
 
     call_sid: str
     room: str
+    wait_audio: str | None = None
+    """What its policy plays to who waits there alone: the policy for new calls may have changed since."""
 
 
 class AnnounceAll(_Action, frozen=True, tag="announce_all", omit_defaults=True, kw_only=True):

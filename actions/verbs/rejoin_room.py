@@ -9,7 +9,7 @@ from schemas.actions import RejoinRoom
 
 async def rejoin_room(account: TwilioAccount, action: RejoinRoom) -> Effect:
     """`POST …/Calls/{sid}` with the `Url` of our own TwiML. Raises `RequestFailedError`: 21220 when it is over."""
-    url = account.urls.rejoin(action, action.room)
+    url = account.urls.rejoin(action)
     _, answer = await asked("calls.update", account.client.calls(action.call_sid).update_async(url=url, method="POST"))
     return Effect(answer=answer, call_sid=action.call_sid)
 

@@ -124,7 +124,7 @@ def rejoin(turn: Turn, leg_id: str) -> None:
     turn.request(
         RejoinRoom(id=turn.next_action_id(), call_id=call.call_id, account_sid=call.account_sid, at=turn.at,
                    deadline=turn.at + OUT_OF_ROOM_S * 1000, leg=leg_id, call_sid=leg.call_sid or "",
-                   room=call.room.name)
+                   room=call.room.name, wait_audio=call.policy.wait_audio)
     )  # fmt: skip
     turn.arm(leg_timer(leg_id), RETURN_WITHIN_MS)
 

@@ -251,6 +251,13 @@ async def test_a_leg_is_let_into_the_room_that_its_url_names(twilio: Twilio, inb
     assert webhook(inboxes).source is Source.JOINING
 
 
+async def test_a_call_waits_with_the_audio_of_the_policy_it_began_with(twilio: Twilio) -> None:
+    """The file may say something else by now: what the URL carries counts."""
+    join = "/v1/voice/conference-join?call=c1&leg=customer-1&room=room2-c1"
+    answer = await twilio.post(f"{join}&audio=Please+wait", VOICE)
+    assert "audio=Please+wait" in str(conference(answer.text).get("waitUrl"))
+
+
 async def test_a_room_of_another_call_is_refused(twilio: Twilio, inboxes: Inboxes) -> None:
     """A URL of ours never says that: it is set aside, and the leg hangs up."""
     answer = await twilio.post("/v1/voice/conference-join?call=c1&leg=customer-1&room=room2-c2", VOICE)

@@ -143,6 +143,14 @@ class TestWhoIsNotTakenAlong:
         assert story.state.timers["max_wait"] == due
         assert "call.rescued" in story.events()
 
+    def test_who_waits_hears_what_the_policy_of_the_call_plays(self) -> None:
+        """A running call keeps the policy it started with, in the next room too."""
+        story = Story(Policy(wait_audio="https://example.test/wait.mp3")).inbound().joins("customer-1")
+
+        back(story.room_ends(BY_API))
+
+        assert story.asked(RejoinRoom)[-1].wait_audio == "https://example.test/wait.mp3"
+
     def test_a_supervisor_is_not(self) -> None:
         """Who listens has to ask again."""
         story = connected().command("call.supervise", mode="monitor", supervisor="client:lead")
