@@ -21,7 +21,7 @@ run: $(DEV) ## run everything in one process with a local Twilio; needs no accou
 	$(BIN)/cordboard run --local-twilio
 
 test: check ## all checks, then all tests, the fast ones first; under 15 minutes on two cores
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) ## linters, types, import rules, generated files; changes nothing
 	$(BIN)/ruff check

@@ -50,8 +50,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order tests from fast to slow, and give each folder its limit against hanging."""
-    items.sort(key=_rank)
+    """Order files from fast to slow, and give each folder its limit against hanging.
+
+    A file stays together: processes that share the work take whole files.
+    """
+    ranks: dict[Path, tuple[bool, bool, int]] = {}
+    for item in items:
+        ranks[item.path] = max(_rank(item), ranks.get(item.path, (False, False, 0)))
+    items.sort(key=lambda item: ranks[item.path])
     for item in items:
         limit_s = _LIMITS_S.get(_folder(item))
         if _needs_kafka(item):

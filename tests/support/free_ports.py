@@ -4,12 +4,15 @@ The kernel's own choice (bind to port 0) lies in the range from which outgoing c
 could take the port of a broker while that broker is down. These lie below that range.
 """
 
+import os
 import random
 import socket
 
 __all__ = ["free_port", "free_ports"]
 
 _LOWEST, _HIGHEST = 20_000, 32_000  # Linux takes outgoing ports from 32768 up
+_SHARE = 4
+"""Test processes side by side (`gw0`, `gw1`, …) take different ports: one that is free is not taken at once."""
 
 
 def free_port() -> int:
@@ -19,7 +22,8 @@ def free_port() -> int:
 
 def free_ports(count: int) -> list[int]:
     """Return `count` distinct loopback TCP ports that nobody listens on now."""
-    candidates = random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST)
+    mine = range(_LOWEST + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARE, _HIGHEST, _SHARE)
+    candidates = random.sample(mine, len(mine))
     free = (port for port in candidates if _is_free(port))
     return [next(free) for _ in range(count)]
 
