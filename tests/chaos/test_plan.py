@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chaos.evidence import Facts
 from chaos.figures import Figures
 from chaos.options import Options, UsageError, read_options
-from chaos.plan import Blow, Part, draw_call, draw_faults
+from chaos.plan import SERVICE_NUMBER, Blow, Part, draw_call, draw_faults
 from chaos.report import write
 from chaos.running import Done
 from chaos.said import read_said
@@ -44,7 +44,8 @@ def test_calls_differ() -> None:
     assert len({call.caller for call in calls}) == 200
     assert {call.ends_by_command for call in calls} == {True, False}
     assert sum(call.stays for call in calls) == 2
-    assert any(call.impatient_s for call in calls)
+    assert any(call.impatient_s for call in calls if call.said)
+    assert sum(call.number == SERVICE_NUMBER for call in calls) == 20
     assert {said.name for call in calls for said in call.said} >= {"call.connect", "call.hold", "call.transfer"}
 
 

@@ -37,6 +37,7 @@ class House:
         self._overrides = {
             **local_twilio(f"127.0.0.1:{ingress}", f"http://{self._bind}", ACCOUNT_SID, AUTH_TOKEN, NUMBER),
             "log": log or f"sqlite:{folder / 'journal.db'}",
+            "spool": str(folder / "spool.db"),
             "topic_prefix": topic_prefix,
             "ingress_bind": f"127.0.0.1:{ingress}",
             "ops_bind": f"127.0.0.1:{ops}",

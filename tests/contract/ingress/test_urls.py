@@ -4,7 +4,6 @@ import inspect
 import re
 from collections.abc import Callable
 from html import unescape
-from typing import Any
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -12,13 +11,19 @@ from twilio.request_validator import RequestValidator
 from actions.urls import Urls
 from cordboard.app.local_twilio import number_config
 from ingress.handling import TWIML_ROUTES
-from schemas.actions import CreateCall
+from schemas.actions import CreateCall, RejoinRoom
 from schemas.prompts import Prompt
 from schemas.routes import RETRY_FRAGMENT, Route
 from signing_twilio import ACCOUNT, CALL, PUBLIC_URL, STATUS, TOKEN, VOICE, Twilio
 
 _OURS = re.compile(re.escape(PUBLIC_URL) + r"[^\s\"<]*")
-_GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https://a.example/x.mp3", "room": "room2-c1"}
+_GIVEN = {"prompt": Prompt(say="x"), "whisper": Prompt(say="x"), "audio": "https://a.example/x.mp3"}
+_CREATES = CreateCall(
+    id="c1:1:0", call_id="c1", account_sid=ACCOUNT, at=0, deadline=1, leg="customer-1", to="client:anna"
+)
+_REJOINS = RejoinRoom(
+    id="c1:1:1", call_id="c1", account_sid=ACCOUNT, at=0, deadline=1, leg="customer-1", call_sid="CA1", room="room2-c1"
+)
 
 
 @pytest.mark.parametrize("route", sorted(TWIML_ROUTES))
@@ -34,9 +39,7 @@ async def test_in_twiml(twilio: Twilio, route: Route) -> None:
 @pytest.mark.parametrize("make", [method for name, method in inspect.getmembers(Urls) if not name.startswith("_")])
 def test_in_requests(make: Callable[..., str]) -> None:
     """Whatever a REST request names of us does too; silence has no URL."""
-    action: Any = CreateCall(
-        id="c1:1:0", call_id="c1", account_sid=ACCOUNT, at=0, deadline=1, leg="customer-1", to="client:anna"
-    )
+    action = _REJOINS if make is Urls.rejoin else _CREATES
     more = [_GIVEN[name] for name in list(inspect.signature(make).parameters)[2:]]
     assert make(Urls(PUBLIC_URL), action, *more).endswith(RETRY_FRAGMENT)
 

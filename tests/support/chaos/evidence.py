@@ -14,7 +14,7 @@ import msgspec
 
 from actions.ledger import Phase
 from chaos.blows import Struck
-from chaos.plan import NUMBER, Blow, Part
+from chaos.plan import NUMBER, SERVICE_NUMBER, Blow, Part
 from chaos.recorder import read_records
 from chaos.said import Said
 from chaos.stalls import Stall
@@ -233,7 +233,7 @@ class ChaosLedgers(Ledgers):
     @property
     def numbers(self) -> frozenset[str]:
         """See `Ledgers`."""
-        return self._facts.callers | {NUMBER}
+        return self._facts.callers | {NUMBER, SERVICE_NUMBER}
 
     @property
     def said(self) -> Iterable[str]:

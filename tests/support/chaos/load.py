@@ -6,7 +6,7 @@ import aiohttp
 
 from chaos.feed import Commander, Feed, waiting_of
 from chaos.options import Options
-from chaos.plan import NUMBER, CallScript, Said, draw_call
+from chaos.plan import SERVICE_NUMBER, CallScript, Said, draw_call
 from chaos.services import Services
 
 _IN_THE_ROOM_S = 30.0
@@ -69,8 +69,11 @@ class Load:
                 raise error
 
     async def _call(self, number: int, script: CallScript) -> None:
-        answer = await self._services.twilio("POST", "/calls", {"from": script.caller, "to": NUMBER})
+        answer = await self._services.twilio("POST", "/calls", {"from": script.caller, "to": script.number})
         call_id = answer["call_sid"]
+        if script.number == SERVICE_NUMBER:
+            await self._leave(call_id, script.impatient_s)
+            return
         waiting = self._feed.expect(waiting_of(call_id))
         if await self._feed.heard(waiting_of(call_id), waiting, _IN_THE_ROOM_S) is None:
             await self._hang_up(call_id)

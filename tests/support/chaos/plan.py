@@ -9,6 +9,9 @@ import msgspec
 from chaos.options import Options
 
 NUMBER = "+15550100"
+SERVICE_NUMBER = "+15550101"
+"""Callers of this one are led to a Conversations service."""
+
 _PEOPLE = 50
 
 
@@ -69,6 +72,9 @@ class CallScript(msgspec.Struct, frozen=True):
     impatient_s: float
     """Hangs up so long after the start whatever happens, 0 for not."""
 
+    number: str = NUMBER
+    """Ours that is called. Nothing is commanded where it is that of the service."""
+
 
 _KILLED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.ENGINE, Part.ACTIONS, Part.BROKER)
 _STOPPED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.BROKER, Part.ENGINE, Part.ACTIONS)
@@ -120,11 +126,15 @@ def _fault(rng: Random, options: Options, blow: Blow, part: Part, at: float) -> 
 def draw_call(seed: int, number: int) -> CallScript:
     """The call with that number."""
     rng = Random(f"chaos-call-{seed}-{number}")  # noqa: S311 - not for secrets
+    caller = f"+1555{1_000_000 + number % 9_000_000:07d}"
+    if number % 10 == 3:
+        talks_s = round(rng.uniform(0.2, 8.0), 2)
+        return CallScript(caller, (), ends_by_command=False, stays=False, impatient_s=talks_s, number=SERVICE_NUMBER)
     said = [_say(rng, "call.connect", to=_somebody(rng))]
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         said += _topic(rng)
     return CallScript(
-        caller=f"+1555{1_000_000 + number % 9_000_000:07d}",
+        caller=caller,
         said=tuple(said),
         ends_by_command=rng.random() < 0.5,
         stays=number % 100 == 7,

@@ -21,6 +21,7 @@ from chaos.feed import Commander, Feed
 from chaos.load import Load
 from chaos.options import Options
 from chaos.plan import Part, draw_call, draw_faults
+from chaos.policy import core_of
 from chaos.recorder import Recorder
 from chaos.said import read_said
 from chaos.services import PARTITIONS, Services
@@ -125,6 +126,7 @@ class ChaosRun:
             commands=commander.durable, struck=self.blows.struck, behind=behind,
             troubles=[f"{name} is not ready {_READY_S:.0f} s after the last fault" for name in not_ready],
             callers=frozenset(draw_call(self.options.seed, number).caller for number in range(self.load.begun)),
+            core=core_of(self.services.policy_file),
         )  # fmt: skip
         lost = await self._compare(recorder, facts)
         await self._everybody_goes_home(recorder, commander, lost)

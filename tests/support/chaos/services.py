@@ -14,6 +14,7 @@ import aiohttp
 
 from chaos.links import Link
 from chaos.plan import NUMBER, Part
+from chaos.policy import SERVICE, WORKER, write_policy
 from chaos.twilio import WORLD_FILE
 from free_ports import free_ports
 from service_process import Service
@@ -97,7 +98,9 @@ class Services:
         self.twilio_url = f"http://127.0.0.1:{twilio}"
         self.to_twilio = Link(to_twilio, (twilio,))
         self.to_ingress = Link(public, ingress)
+        self.policy_file = write_policy(folder)
         self._env = {
+            "CORDBOARD_POLICY_FILE": str(self.policy_file),
             "CORDBOARD_LOG": f"kafka:{linked}",
             "CORDBOARD_TOPIC_PREFIX": prefix,
             "CORDBOARD_PARTITIONS": str(PARTITIONS),
@@ -147,6 +150,7 @@ class Services:
             await self._ensure_topics()
             await self._start_twilio()
             stack.push_async_callback(self.end_twilio)
+            await self.twilio("PUT", f"/conversations/{SERVICE}", {"worker": WORKER})
             for unit in self.all:
                 unit.start()
                 stack.callback(unit.kill)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from chaos.plan import NUMBER
+from chaos.plan import NUMBER, SERVICE_NUMBER
 from chaos.stalls import Stall, watch_stalls
 from emulator import EmulatorConfig, NumberConfig, Person, serve
 from emulator.entities import Call, Conference
@@ -186,8 +186,8 @@ async def _main(bind: str, public_url: str, folder: Path) -> None:
         voice_url=callback_url(public_url, Route.TWIML), status_callback=callback_url(public_url, Route.STATUS)
     )
     config = EmulatorConfig(
-        host=host, port=int(port), numbers={NUMBER: number}, default_person=Person(ring_s=0.3), seed=1,
-        journal_size=_REMEMBERED, history_size=_ALL,
+        host=host, port=int(port), numbers={NUMBER: number, SERVICE_NUMBER: number},
+        default_person=Person(ring_s=0.3), seed=1, journal_size=_REMEMBERED, history_size=_ALL,
     )  # fmt: skip
     stop = asyncio.Event()
     async with serve(config) as running:
