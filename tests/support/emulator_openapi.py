@@ -5,6 +5,7 @@ network there is no judge, and who asks for it is told why.
 """
 
 import copy
+import fcntl
 import json
 import re
 import shutil
@@ -179,10 +180,12 @@ def _strict(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def fetch(cache: Path) -> Judge | str:
-    """Return the judge, or why there is none."""
-    missing = [name for name in PRODUCTS.values() if not (cache / f"{name}.json").exists()]
-    if missing and (reason := _download(cache)):
-        return reason
+    """Return the judge, or why there is none. Of several processes that ask at once one fetches."""
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [name for name in PRODUCTS.values() if not (cache / f"{name}.json").exists()]
+        if missing and (reason := _download(cache)):
+            return reason
     return Judge(cache)
 
 
