@@ -4,6 +4,7 @@ The kernel's own choice (bind to port 0) lies in the range from which outgoing c
 could take the port of a broker while that broker is down. These lie below that range.
 """
 
+import itertools
 import os
 import random
 import socket
@@ -16,16 +17,18 @@ _SHARE = 4
 
 
 def free_port() -> int:
-    """One such port."""
-    return free_ports(1)[0]
+    """One such port, not one that was given before: whoever has that may not listen on it yet."""
+    return next(port for port in _mine if _is_free(port))
 
 
 def free_ports(count: int) -> list[int]:
     """Return `count` distinct loopback TCP ports that nobody listens on now."""
-    mine = range(_LOWEST + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARE, _HIGHEST, _SHARE)
-    candidates = random.sample(mine, len(mine))
-    free = (port for port in candidates if _is_free(port))
-    return [next(free) for _ in range(count)]
+    return [free_port() for _ in range(count)]
+
+
+def _shuffled_share() -> list[int]:
+    share = range(_LOWEST + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _SHARE, _HIGHEST, _SHARE)
+    return random.sample(share, len(share))
 
 
 def _is_free(port: int) -> bool:
@@ -35,3 +38,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+_mine = itertools.cycle(_shuffled_share())  # some thousands: by the time one comes again, its first owner is gone
