@@ -45,15 +45,33 @@ class Server(web.Server):
 class Connection(web.RequestHandler):
     """One connection. While a request of the express lane is in hand it looks busy to aiohttp: nothing waits."""
 
-    __slots__ = ("_idle", "_lane")
+    __slots__ = ("_early", "_idle", "_lane")
 
     def __init__(self, lane: Lane, manager: web.Server, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(manager, **options)
         self._lane = lane
         self._idle: asyncio.Future[None] | None = None
+        self._early = b""
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp's; but it is looked at what came before the connection's task is woken."""
+        waiter = self._waiter
+        if self._early or (waiter is None and not self._request_in_progress and not self._messages):
+            self._put_off(data)
+            return
+        self._receive(data)
+
+    def _put_off(self, data: bytes) -> None:
+        """Give the connection's task its turn first: it has not begun to wait for what is here already."""
+        if not self._early:
+            self._loop.call_soon(self._receive_early)
+        self._early += data
+
+    def _receive_early(self) -> None:
+        early, self._early = self._early, b""
+        self._receive(early)
+
+    def _receive(self, data: bytes) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done() or self._paused:
             super().data_received(data)

@@ -9,12 +9,17 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from aiohttp.http_parser import RawRequestMessage
 from twilio.request_validator import RequestValidator
 
+from cordboard.clock import system_clock
 from cordboard.errors import LogUnavailableError
 from cordboard.log.memory import MemoryLog
 from ingress.app import IngressConfig
+from ingress.express import Express
 from ingress.handling import Ingress
+from ingress.protocol import Answering, Server
+from ingress.recorder import Recorder
 from schemas.topics import partition_of
 from signing_twilio import PUBLIC_URL, STATUS, TOKEN, Inboxes, Twilio, calling
 
@@ -101,6 +106,50 @@ async def test_it_takes_a_callback(twilio: Twilio, inboxes: Inboxes) -> None:
         assert b"204 No Content" in await line.head()
     line.writer.close()
     assert len(inboxes.records) == 3
+
+
+class Hasty(asyncio.Transport):
+    """Somebody who sends each request the moment the answer before is written, faster than any network."""
+
+    def __init__(self, protocol: asyncio.Protocol, requests: list[bytes]) -> None:
+        super().__init__()
+        self.done = asyncio.Event()
+        self._protocol, self._requests = protocol, requests
+        protocol.connection_made(self)
+        protocol.data_received(self._requests.pop(0))
+
+    def write(self, _: object) -> None:
+        """An answer, and the next request in the same turn of the loop."""
+        if not self._requests:
+            self.done.set()
+            return
+        request = self._requests.pop(0)
+        for piece in (request[:100], request[100:]):
+            asyncio.get_running_loop().call_soon(self._protocol.data_received, piece)
+
+    def is_closing(self) -> bool:
+        """Never: who sends reads to the end."""
+        return False
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+@pytest.mark.parametrize("first", [request(), b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["taken", "refused"])
+async def test_a_connection_that_is_not_awaited_yet(config: IngressConfig, log: MemoryLog, first: bytes) -> None:
+    """What comes before aiohttp waits for it, at the beginning or after an answer of its own, is the lane's as well."""
+    ingress = Ingress(config, Recorder(log, 1.0), system_clock)
+    taken: list[bool] = []
+
+    class Watched(Express):
+        def take(self, message: RawRequestMessage, body: bytes, asker: Answering) -> bool:
+            taken.append(super().take(message, body, asker))
+            return taken[-1]
+
+    hasty = Hasty(Server(Watched(ingress), ingress.handle)(), [first, *(request(SequenceNumber=str(n)) for n in "12")])
+    async with asyncio.timeout(10):
+        await hasty.done.wait()
+    assert taken == [True] * (2 + first.startswith(b"POST"))
 
 
 async def test_both_ways_leave_the_same_record(twilio: Twilio, inboxes: Inboxes) -> None:
