@@ -11,6 +11,10 @@ from typing import Self
 from cordboard.errors import AppendFailedError
 
 
+_BEATS = 4
+"""A limit has so many: a stand of three quarters of it may look like a whole one, and none of a whole one like less."""
+
+
 class StallGuard:
     """Notices gaps between beats of the event loop that are longer than `limit_s`. `monotonic` is in seconds."""
 
@@ -65,4 +69,4 @@ class StallGuard:
         self._schedule()
 
     def _schedule(self) -> None:
-        self._handle = asyncio.get_running_loop().call_later(self._limit_s / 10, self._beat)
+        self._handle = asyncio.get_running_loop().call_later(self._limit_s / _BEATS, self._beat)

@@ -17,7 +17,7 @@ from simulation.running import carry_out
 from simulation.shrink import shrink
 from simulation.story import story
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2000"))
 _ROOT = Path(__file__).parents[2]
 # What a process had begun when it was killed is never awaited: that is the point.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")

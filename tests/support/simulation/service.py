@@ -5,6 +5,7 @@ then. Like `phones.py` it shares no code with the local Twilio, nor with what it
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 SERVICE = "IS" + "7" * 32
-_STEP_S, _FINDS_S, _WHISPER_S = 0.05, 0.3, 0.2
+_STEP_S, _FINDS_S, _WHISPER_S = 0.5, 0.3, 0.2
 _REFUSALS = ("failed-create-conversation", "no-other-participants", "no-existing-conversation", "internal-error",
              "invalid-conversation")  # fmt: skip
 _REFUSES = 0.2
@@ -129,9 +130,9 @@ class Service:
             self._world.network.tell(noun.get("statusCallback", ""), form)
 
     async def _until(self, condition: Callable[[], bool], seconds: float | None = None) -> None:
-        end = None if seconds is None else self._world.loop.time() + seconds
-        while not condition() and (end is None or self._world.loop.time() < end):
-            await asyncio.sleep(_STEP_S)
+        end = math.inf if seconds is None else self._world.loop.time() + seconds
+        while not condition() and (left_s := end - self._world.loop.time()) > 0:
+            await asyncio.sleep(min(_STEP_S, left_s))
 
 
 def _is_worker(caller: Line) -> bool:
