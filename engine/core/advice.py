@@ -31,9 +31,7 @@ WORDS = {
 
 def allowed(turn: Turn) -> tuple[str, ...]:
     """The commands that the call takes as it is; of those that steer a transfer, what its mode and state take."""
-    return tuple(
-        name for name in allowed_in(turn.call) if not name.startswith(TRANSFER) or _steers(turn, name)
-    )  # fmt: skip
+    return tuple(name for name in allowed_in(turn.call) if not name.startswith(TRANSFER) or _steers(turn, name))
 
 
 def _steers(turn: Turn, name: str) -> bool:
