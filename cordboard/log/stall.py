@@ -10,7 +10,6 @@ from typing import Self
 
 from cordboard.errors import AppendFailedError
 
-
 _BEATS = 4
 """A limit has so many: a stand of three quarters of it may look like a whole one, and none of a whole one like less."""
 
