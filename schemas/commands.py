@@ -97,7 +97,7 @@ class Connect(_Data, frozen=True, omit_defaults=True):
 
 
 class Hold(_Data, frozen=True, omit_defaults=True):
-    """`call.hold`: the leg (else the customer) hears hold audio and nobody hears it. One that is held keeps its audio."""
+    """`call.hold`: the leg (else the customer) hears hold audio and nobody hears it. Held already, it keeps its own."""
 
     leg: LegName = "customer"
     audio: AudioUrl | None = None
