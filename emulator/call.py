@@ -81,14 +81,18 @@ def _after_answer(world: World, call: Call) -> None:
 
 
 async def detect(world: World, call: Call) -> None:
-    """Listen for a machine and set the call's verdict; takes ``detect_s``, or until the beep if that is waited for."""
+    """Listen for a machine and set the call's verdict; takes ``detect_s``, or until the beep if that is waited for.
+
+    What takes longer than the request allows is ``unknown``.
+    """
     person = call.person
     whole = call.detection is not None and call.detection.mode == "DetectMessageEnd"
     takes_s = max(person.detect_s, person.beeps_after_s) if whole and person.machine else person.detect_s
-    await world.clock.sleep(takes_s)
+    limit_s = call.detection.timeout_s if call.detection is not None else takes_s
+    await world.clock.sleep(min(takes_s, limit_s))
     verdict = ("machine_end_beep" if whole else "machine_start") if person.machine else "human"
-    call.answered_by = person.answered_by or verdict
-    call.detected_after_ms = round(takes_s * 1000)
+    call.answered_by = "unknown" if takes_s > limit_s else person.answered_by or verdict
+    call.detected_after_ms = round(min(takes_s, limit_s) * 1000)
     world.tell("call.detected", call, answered_by=call.answered_by)
 
 

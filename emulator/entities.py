@@ -97,6 +97,8 @@ class MachineDetection:
     asynchronous: bool
     url: str = ""
     method: str = "POST"
+    timeout_s: float = 30.0
+    """How long it may take: after that nobody knows who answered (twilio-facts.md 2.8)."""
 
 
 class Speech(str):

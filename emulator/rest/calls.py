@@ -185,7 +185,8 @@ def detection(form: Form, prefix: str, *, asynchronous: bool) -> MachineDetectio
     mode = form.choice("MachineDetection", frozenset({"Enable", "DetectMessageEnd", "none", "None"}))
     if mode.lower() in {"", "none"} or form.text("SendDigits"):
         return None
-    return MachineDetection(mode, asynchronous, form.url(prefix), form.method(f"{prefix}Method"))
+    timeout_s = form.seconds("MachineDetectionTimeout", 30, 3, 59, 20001)
+    return MachineDetection(mode, asynchronous, form.url(prefix), form.method(f"{prefix}Method"), timeout_s)
 
 
 async def create(request: web.Request) -> web.Response:

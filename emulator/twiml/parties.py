@@ -95,7 +95,11 @@ async def _ring(
         if noun.detection:
             verdict_url = document.absolute(noun.detection_callback) if noun.detection_callback else ""
             child.detection = MachineDetection(
-                noun.detection, asynchronous=True, url=verdict_url, method=noun.detection_method
+                noun.detection,
+                asynchronous=True,
+                url=verdict_url,
+                method=noun.detection_method,
+                timeout_s=noun.detection_timeout_s,
             )
         group.append(Leg(noun, child))
     attempt.legs += group

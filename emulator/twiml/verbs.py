@@ -97,6 +97,7 @@ class PartyNoun:
     """``Enable`` or ``DetectMessageEnd``; empty: machines are not detected."""
     detection_callback: str = ""
     detection_method: str = "POST"
+    detection_timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,32 @@ def test_voicemail(mode: str, person: Person, verdict: str, milliseconds: str) -
     _in({}, play, default=person)
 
 
+def test_a_verdict_that_takes_too_long() -> None:
+    """Nobody knows who answered once the request's time for finding out is over, by REST and in a document."""
+    dial = (
+        "<Response><Dial><Number machineDetection='DetectMessageEnd' machineDetectionTimeout='5' "
+        "amdStatusCallback='/amd'>+15550155</Number></Dial></Response>"
+    )
+
+    async def play(bench: Bench, _: VirtualClock) -> None:
+        form = {
+            "To": TARGET,
+            "From": NUMBER,
+            "Twiml": PAUSE,
+            "MachineDetection": "DetectMessageEnd",
+            "AsyncAmd": "true",
+        }
+        form |= {"MachineDetectionTimeout": "5", "AsyncAmdStatusCallback": bench.url("/amd")}
+        await bench.rest("POST", "/Calls.json", form)
+        await _pass(bench, 60)
+        assert len(bench.site.got("/amd", AnsweredBy="unknown", MachineDetectionDuration="5000")) == 1
+        await _call(bench)
+        await _pass(bench, 60)
+        assert len(bench.site.got("/amd", AnsweredBy="unknown", MachineDetectionDuration="5000")) == 2
+
+    _in({"/voice": dial}, play, default=Person(answer=Answer.VOICEMAIL, ring_s=0.0, greeting_s=12))
+
+
 def test_a_crowd() -> None:
     """Where nobody is configured one meets a crowd in its proportions, the same for the same seed."""
     crowd = (Share(share=9, person=Person()), Share(share=1, person=Person(answer=Answer.BUSY)))
