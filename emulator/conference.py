@@ -183,6 +183,7 @@ def _remove(world: World, participant: Participant, departure: Departure) -> Non
     participant.gone.set_result(departure)
     if participant.call.participant is participant:
         participant.call.participant = None
+    participant.call.was_in = room.name
     dial_policy = world.switches.u7_failed_dial
     if not participant.joined and dial_policy is FailedDial.NOTHING:
         return

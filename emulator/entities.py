@@ -140,6 +140,8 @@ class Call:
     sequence: int = 0
     static_fields: dict[str, str] = field(default_factory=dict)
     participant: "Participant | None" = None
+    was_in: str = ""
+    """Name of the last conference that it has left."""
     script: "asyncio.Task[None] | None" = None
     timers: list[Timer] = field(default_factory=list)
     pick_up: asyncio.Event = field(default_factory=asyncio.Event)

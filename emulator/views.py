@@ -37,6 +37,7 @@ def _call(call: Call) -> dict[str, object]:
         "status": call.status.value,
         "conference_sid": participant.conference.sid if participant else None,
         "label": participant.label if participant else None,
+        "was_in": call.was_in or None,
         "parent_call_sid": call.parent_call_sid,
         "application_sid": call.application_sid or None,
         "answered_by": call.answered_by,

@@ -154,6 +154,7 @@ async def test_the_page_in_a_browser(bench: Bench, tmp_path: Path) -> None:
         await page.press("[role=tab]", "Calls")
         await page.press("td button", "hang up")
         await page.until("[...document.querySelectorAll('td')].some(one => one.textContent === 'completed')")
+        await page.until("[...document.querySelectorAll('td')].some(one => one.textContent === 'was in room-1')")
         assert (
             await page.value("document.querySelectorAll('[src^=http], [href^=http], link[rel=stylesheet]').length") == 0
         )
