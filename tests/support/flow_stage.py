@@ -27,20 +27,12 @@ from emulator.switches import Order, Switches
 from emulator.taskrouter.config import TaskRouterConfig, WorkerConfig
 from emulator.world import World
 from stack import ACCOUNT, NUMBER, TOKEN, Json, Stack
+from task_events import TOLD
 
 Gate = Callable[[], Awaitable[None]]
 PATIENCE_S = 30.0
 POLL_S = 0.004
 WORKER = "+15550144"
-TOLD = frozenset(
-    f"{about}.{what}"
-    for about, events in {
-        "task": "canceled wrapup completed deleted",
-        "reservation": "accepted rejected timeout canceled rescinded wrapup completed",
-    }.items()
-    for what in events.split()
-)
-"""The events of TaskRouter that a workspace needs to send us; `task.created` is for calls that others enqueue."""
 
 
 async def soon(what: str, happens: Callable[[], Awaitable[bool]]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from actions.ledger import Phase
 from chaos.blows import Struck
-from chaos.plan import NUMBER, SERVICE_NUMBER, Blow, Part
+from chaos.plan import NUMBER, NUMBERS, Blow, Part
 from chaos.recorder import read_records
 from chaos.said import Said
 from chaos.stalls import Stall
@@ -35,6 +35,8 @@ from stack import ACCOUNT
 _OK = range(200, 300)
 _LATE_FOR_S = 30.0
 _UNPLACED = 0
+_RESERVATION = "WR"
+"""The leg of a worker whom TaskRouter itself has dialled reports to its reservation, not to an action of ours."""
 _over = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _told = msgspec.json.Decoder(Told).decode
 
@@ -121,7 +123,7 @@ class Evidence:
         self.created: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for line in facts.world.calls:
             action = _query(line.url, "a")
-            if action:
+            if action and not action.startswith(_RESERVATION):
                 self.created[self._partition(action.rsplit(".", 2)[0])][action].append(line.created_at)
 
     def _partition(self, call_id: str) -> int:
@@ -233,7 +235,7 @@ class ChaosLedgers(Ledgers):
     @property
     def numbers(self) -> frozenset[str]:
         """See `Ledgers`."""
-        return self._facts.callers | {NUMBER, SERVICE_NUMBER}
+        return self._facts.callers | set(NUMBERS)
 
     @property
     def said(self) -> Iterable[str]:

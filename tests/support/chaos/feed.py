@@ -61,9 +61,9 @@ class Feed:
             self._waiting.pop(key, None)
 
 
-def waiting_of(call_id: str) -> str:
-    """The key of the event that a caller is in the room and waits."""
-    return f"{call_id} cordboard.event.call.waiting.v1"
+def event_of(call_id: str, name: str) -> str:
+    """The key of an event of a call: `call.waiting`, for one."""
+    return f"{call_id} cordboard.event.{name}.v1"
 
 
 class Commander:

@@ -14,6 +14,7 @@ from cordboard.log.claims import claim_of
 from cordboard.log.port import Record
 from schemas.actions import CREATING, OnDoubt
 from schemas.records import Webhook
+from schemas.state import CallState
 from schemas.topics import CLAIM_KEY, Topic
 
 _ledger = msgspec.json.Decoder(LedgerEntry).decode
@@ -43,6 +44,10 @@ class Figures(msgspec.Struct, kw_only=True):
     """The same where an agent's own device may be dialled once more after a doubt."""
     unknown: int = 0
     """Actions that ended `unknown`."""
+    enqueued: int = 0
+    """Callers in TaskRouter's own queue."""
+    served: int = 0
+    """Those whom it has brought together with a worker."""
     commands: int = 0
     results: int = 0
     claims: int = 0
@@ -93,8 +98,21 @@ def _count_partition(
         figures.created += len(times)
         figures.twice += len(times) > 1 and not may_again
         figures.again += len(times) > 1 and may_again
+    _count_queue(ledgers, partition, figures)
     outcomes = Counter(entry.phase.value for _, entry in ledgers.ledger)
     figures.unknown += outcomes["unknown"]
+
+
+def _count_queue(ledgers: ChaosLedgers, partition: int, figures: Figures) -> None:
+    enqueued: set[str] = set()
+    served: set[str] = set()
+    for entry in ledgers.state[partition]:
+        if entry.call is not None and any(task.enqueued for task in entry.call.tasks):
+            enqueued.add(entry.call.call_id)
+            if entry.call.state is CallState.IN_CONFERENCE:
+                served.add(entry.call.call_id)
+    figures.enqueued += len(enqueued)
+    figures.served += len(served)
 
 
 def longest_gap(moments: Iterable[float], load: tuple[float, float]) -> float:

@@ -4,12 +4,13 @@ import asyncio
 
 import aiohttp
 
-from chaos.feed import Commander, Feed, waiting_of
+from chaos.feed import Commander, Feed, event_of
 from chaos.options import Options
-from chaos.plan import SERVICE_NUMBER, CallScript, Said, draw_call
+from chaos.plan import QUEUE_NUMBER, CallScript, Said, draw_call
 from chaos.services import Services
 
 _IN_THE_ROOM_S = 30.0
+_SERVED_S = 60.0
 _RESULT_S = 30.0
 _AGENT_TALKS_S = 0.5
 
@@ -71,11 +72,10 @@ class Load:
     async def _call(self, number: int, script: CallScript) -> None:
         answer = await self._services.twilio("POST", "/calls", {"from": script.caller, "to": script.number})
         call_id = answer["call_sid"]
-        if script.number == SERVICE_NUMBER:
+        if script.hangs_up_only:
             await self._leave(call_id, script.impatient_s)
             return
-        waiting = self._feed.expect(waiting_of(call_id))
-        if await self._feed.heard(waiting_of(call_id), waiting, _IN_THE_ROOM_S) is None:
+        if not await self._begins(call_id, script):
             await self._hang_up(call_id)
             return
         impatient = asyncio.create_task(self._leave(call_id, script.impatient_s)) if script.impatient_s else None
@@ -90,6 +90,13 @@ class Load:
             await self._say(f"{number}-end", call_id, Said("call.end", {}, _AGENT_TALKS_S))
         else:
             await self._leave(call_id, _AGENT_TALKS_S)
+
+    async def _begins(self, call_id: str, script: CallScript) -> bool:
+        """Wait until a caller is in the room; one of the queue is, as soon as a worker has taken the call."""
+        enqueued = script.number == QUEUE_NUMBER
+        key = event_of(call_id, "call.connected" if enqueued else "call.waiting")
+        happened = self._feed.expect(key)
+        return await self._feed.heard(key, happened, _SERVED_S if enqueued else _IN_THE_ROOM_S) is not None
 
     async def _say(self, command_id: str, call_id: str, said: Said) -> bool:
         """Give a command and wait for its result; whether it did what it should."""

@@ -11,6 +11,9 @@ from chaos.options import Options
 NUMBER = "+15550100"
 SERVICE_NUMBER = "+15550101"
 """Callers of this one are led to a Conversations service."""
+QUEUE_NUMBER = "+15550102"
+"""Callers of this one are put into TaskRouter's own queue."""
+NUMBERS = (NUMBER, SERVICE_NUMBER, QUEUE_NUMBER)
 
 _PEOPLE = 50
 
@@ -75,6 +78,11 @@ class CallScript(msgspec.Struct, frozen=True):
     number: str = NUMBER
     """Ours that is called. Nothing is commanded where it is that of the service."""
 
+    @property
+    def hangs_up_only(self) -> bool:
+        """Whether the caller leaves after `impatient_s`, and nothing else happens."""
+        return self.number != NUMBER and self.impatient_s > 0
+
 
 _KILLED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.ENGINE, Part.ACTIONS, Part.BROKER)
 _STOPPED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.BROKER, Part.ENGINE, Part.ACTIONS)
@@ -130,15 +138,17 @@ def draw_call(seed: int, number: int) -> CallScript:
     if number % 10 == 3:
         talks_s = round(rng.uniform(0.2, 8.0), 2)
         return CallScript(caller, (), ends_by_command=False, stays=False, impatient_s=talks_s, number=SERVICE_NUMBER)
-    said = [_say(rng, "call.connect", to=_somebody(rng))]
+    enqueued = number % 10 == 6
+    said = [] if enqueued else [_say(rng, "call.connect", to=_somebody(rng))]
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         said += _topic(rng)
     return CallScript(
         caller=caller,
         said=tuple(said),
         ends_by_command=rng.random() < 0.5,
-        stays=number % 100 == 7,
+        stays=number % 100 == 7 or number % 400 == 26,
         impatient_s=round(rng.uniform(0.2, 8.0), 2) if rng.random() < 0.1 else 0.0,
+        number=QUEUE_NUMBER if enqueued else NUMBER,
     )
 
 

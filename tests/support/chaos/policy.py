@@ -1,8 +1,9 @@
-"""The policy file of a chaos run: one number leads into our rooms, another to a Conversations service."""
+"""The policy file of a chaos run: numbers into our rooms, to a Conversations service, into TaskRouter's queue."""
 
 from pathlib import Path
 
-from chaos.plan import NUMBER, SERVICE_NUMBER
+from chaos.centre import QUEUE
+from chaos.plan import NUMBER, QUEUE_NUMBER, SERVICE_NUMBER
 from cordboard.policies import read_policies
 from engine.core.config import CoreConfig
 from stack import ACCOUNT
@@ -16,6 +17,11 @@ route = "conversation:{SERVICE}"
 ["{SERVICE_NUMBER}".conversation]
 inbound_timeout_s = 5
 on_failure = {{ no_answer = "voicemail", busy = "wait" }}
+
+["{QUEUE_NUMBER}"]
+route = "enqueue:{QUEUE}"
+ring_timeout_s = 5
+wrap_up_s = 1
 """
 
 
@@ -29,4 +35,4 @@ def write_policy(folder: Path) -> Path:
 
 def core_of(path: Path) -> CoreConfig:
     """What an engine with that policy file knows, for stepping its calls once more."""
-    return CoreConfig(read_policies(path), account_sid=ACCOUNT, number=NUMBER)
+    return CoreConfig(read_policies(path), account_sid=ACCOUNT, number=NUMBER, queues=True)

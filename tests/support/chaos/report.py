@@ -109,6 +109,7 @@ def _outcome(done: Done, figures: Figures) -> list[tuple[str, object]]:
         ("… **twice for one action**", f"**{figures.twice}**"),
         ("… twice after a doubt, where the policy allows it (an agent's own device)", figures.again),
         ("actions reported `unknown`", figures.unknown),
+        ("callers in TaskRouter's queue, with a worker", f"{figures.enqueued:,}, {figures.served:,}"),
         ("commands acknowledged, answered", f"{figures.commands:,}, {figures.results:,}"),
         ("dead letters (`unplaced`: of calls that never came)", figures.dead_letters),
         ("rebalances that claims show", figures.generations),

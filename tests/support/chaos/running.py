@@ -77,7 +77,7 @@ class ChaosRun:
         self.heard = 0
         """Callbacks that Twilio has delivered since the load began."""
         self.brokers = Brokers(folder, options.brokers)
-        self.services = Services(folder, self.brokers.linked)
+        self.services = Services(folder, self.brokers.linked, options.seed)
         self.load: Load | None = None
         self.blows = Blows(draw_faults(options), self.brokers, self.services, self.progress, say)
         self.stalls: list[Stall] = []

@@ -16,6 +16,7 @@ from chaos.links import Link
 from chaos.plan import NUMBER, Part
 from chaos.policy import SERVICE, WORKER, write_policy
 from chaos.twilio import WORLD_FILE
+from emulator.taskrouter.config import WORKFLOW_SID, WORKSPACE_SID
 from free_ports import free_ports
 from service_process import Service
 from stack import ACCOUNT, TOKEN
@@ -91,8 +92,9 @@ class Unit:
 class Services:
     """All of them, the local Twilio, and the links between them and it."""
 
-    def __init__(self, folder: Path, linked: str, prefix: str = "") -> None:
+    def __init__(self, folder: Path, linked: str, seed: int, prefix: str = "") -> None:
         self.folder = folder
+        self._seed = seed
         twilio, to_twilio, public, *ingress = free_ports(3 + OF_EACH)
         self._twilio_port = twilio
         self.twilio_url = f"http://127.0.0.1:{twilio}"
@@ -110,6 +112,8 @@ class Services:
             "CORDBOARD_TWILIO_API_URL": f"http://127.0.0.1:{to_twilio}",
             "CORDBOARD_TWILIO_NUMBER": NUMBER,
             "CORDBOARD_TWILIO_CALLS_PER_SECOND": "0",
+            "CORDBOARD_TASKROUTER_WORKSPACE": WORKSPACE_SID,
+            "CORDBOARD_TASKROUTER_WORKFLOW": WORKFLOW_SID,
         }
         self.units = {
             part: [self._unit(part, index, ingress[index]) for index in range(OF_EACH)]
@@ -171,7 +175,8 @@ class Services:
     async def _start_twilio(self) -> None:
         here = Path(__file__).parent.parent
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent.parent)])}
-        arguments = (f"127.0.0.1:{self._twilio_port}", self._env["CORDBOARD_PUBLIC_URL"], str(self.folder))
+        bind, public_url = f"127.0.0.1:{self._twilio_port}", self._env["CORDBOARD_PUBLIC_URL"]
+        arguments = (bind, public_url, str(self.folder), str(self._seed))
         with (self.folder / "twilio.log").open("wb") as log:
             self._twilio = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "chaos.twilio", *arguments, env=env, stdout=log, stderr=log

@@ -1,6 +1,6 @@
 """The local Twilio as a process of its own, which writes down everything for the checker.
 
-    python -m chaos.twilio HOST:PORT PUBLIC_URL FOLDER
+    python -m chaos.twilio HOST:PORT PUBLIC_URL FOLDER SEED
 
 `exchanges.jsonl` and `rest.jsonl` grow as things happen. SIGUSR1 writes the world as it is into `world.json`: every
 call that there ever was, with the URL that it reports to, and every room that is not over. SIGTERM does so once more.
@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from chaos.plan import NUMBER, SERVICE_NUMBER
+from chaos.centre import centre, draw_workers
+from chaos.plan import NUMBERS
 from chaos.stalls import Stall, watch_stalls
 from emulator import EmulatorConfig, NumberConfig, Person, serve
 from emulator.entities import Call, Conference
@@ -180,13 +181,14 @@ def _places(room: Conference) -> tuple[PlaceSeen, ...]:
     )
 
 
-async def _main(bind: str, public_url: str, folder: Path) -> None:
+async def _main(bind: str, public_url: str, folder: Path, seed: int) -> None:
     host, _, port = bind.partition(":")
     number = NumberConfig(
         voice_url=callback_url(public_url, Route.TWIML), status_callback=callback_url(public_url, Route.STATUS)
     )
     config = EmulatorConfig(
-        host=host, port=int(port), numbers={NUMBER: number, SERVICE_NUMBER: number},
+        host=host, port=int(port), numbers=dict.fromkeys(NUMBERS, number),
+        taskrouter=centre(public_url, seed), people={w.contact_uri: w.person for w in draw_workers(seed).values()},
         default_person=Person(ring_s=0.3), seed=1, journal_size=_REMEMBERED, history_size=_ALL,
     )  # fmt: skip
     stop = asyncio.Event()
@@ -207,8 +209,8 @@ async def _main(bind: str, public_url: str, folder: Path) -> None:
 def _run(arguments: Iterable[str]) -> None:
     import uvloop  # noqa: PLC0415 - the process only, not who reads its files
 
-    bind, public_url, folder = arguments
-    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_main(bind, public_url, Path(folder)))
+    bind, public_url, folder, seed = arguments
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_main(bind, public_url, Path(folder), int(seed)))
 
 
 if __name__ == "__main__":
