@@ -18,7 +18,7 @@ from chaos.judging import judge
 from chaos.plan import Blow, Fault, Part
 from chaos.recorder import read_records, records_file, write_record
 from chaos.said import read_said
-from chaos.twilio import EXCHANGES_FILE, LineSeen
+from chaos.twilio import EXCHANGES_FILE, LineSeen, TaskSeen
 from chaos_of_simulation import files_of
 from cordboard.log.port import Record
 from schemas.codec import decode_action, decode_inbox
@@ -30,6 +30,8 @@ from simulation.running import carry_out
 
 # A seed whose run has an agent's phone that is dialled, commands and several webhooks, on one partition or more.
 SEED = 11
+# One whose callers wait in TaskRouter's own queue; some of them hang up there.
+SEED_OF_A_QUEUE = 256
 # What a process had begun when the run was over is never awaited.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
@@ -241,6 +243,12 @@ def both_sides_differ(facts: Facts) -> None:
     facts.disagreed = ["12345678 has ended and at Twilio there is still ['agent-1']"]
 
 
+def a_task_is_left_open(facts: Facts) -> None:
+    """Everybody has gone home, and TaskRouter still believes that somebody talks."""
+    call_id = next(iter(facts.commands.values()))
+    facts.world = msgspec.structs.replace(facts.world, tasks=(TaskSeen(call_id, "of the queue", "assigned"),))
+
+
 def test_a_good_run_is_good(facts: Facts) -> None:
     """Nothing objects where nothing went wrong, and the figures are those of the run."""
     assigned_often(facts)
@@ -251,6 +259,19 @@ def test_a_good_run_is_good(facts: Facts) -> None:
     assert figures.created > 0
     assert figures.results == figures.commands > 0
     assert (figures.lost, figures.twice, figures.given_up) == (0, 0, 0)
+
+
+def test_callers_in_taskrouters_queue_are_judged_and_counted(tmp_path: Path) -> None:
+    """The legs of workers whom TaskRouter has dialled are nobody's creation, and nothing objects to them."""
+    plan = msgspec.structs.replace(draw(SEED_OF_A_QUEUE), faults=(), forgets=False)
+    assert plan.policy["route"] == ("enqueue:pool",)
+    facts = files_of(carry_out(plan), tmp_path / "run")
+    assigned_often(facts)
+    figures = count(Evidence(facts), (0.0, 1.0))
+
+    assert any("a=WR" in line.url for line in facts.world.calls)
+    assert figures.enqueued > figures.served > 0
+    assert verdict(facts) == set()
 
 
 @pytest.mark.parametrize(
@@ -274,6 +295,7 @@ def test_a_good_run_is_good(facts: Facts) -> None:
         (something_ended_by_itself, "i13_nothing_breaks"),
         (both_sides_differ, "i15_agreement"),
         (a_state_is_not_what_the_inbox_gives, "i17_all_end"),
+        (a_task_is_left_open, "i17_no_task_is_left"),
         (an_action_leaves_early, "i18_nothing_leaves_early"),
     ],
 )

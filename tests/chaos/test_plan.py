@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from chaos.centre import draw_workers
 from chaos.evidence import Facts
 from chaos.figures import Figures
 from chaos.options import Options, UsageError, read_options
-from chaos.plan import SERVICE_NUMBER, Blow, Part, draw_call, draw_faults
+from chaos.plan import QUEUE_NUMBER, SERVICE_NUMBER, Blow, Part, draw_call, draw_faults
 from chaos.report import write
 from chaos.running import Done
 from chaos.said import read_said
 from chaos.takeover import TakeOvers
 from chaos.twilio import WorldSeen
 from checker.judging import Violation
+from emulator.people import Answer
 
 
 def test_a_seed_is_the_same_plan_every_time() -> None:
@@ -43,10 +45,37 @@ def test_calls_differ() -> None:
 
     assert len({call.caller for call in calls}) == 200
     assert {call.ends_by_command for call in calls} == {True, False}
-    assert sum(call.stays for call in calls) == 2
+    assert sum(call.stays for call in calls) == 3
     assert any(call.impatient_s for call in calls if call.said)
     assert sum(call.number == SERVICE_NUMBER for call in calls) == 20
     assert {said.name for call in calls for said in call.said} >= {"call.connect", "call.hold", "call.transfer"}
+
+
+def test_callers_wait_in_taskrouters_queue() -> None:
+    """One in ten: nobody is connected to them by command, some give up, one is still there when all has healed."""
+    calls = [call for call in (draw_call(1, number) for number in range(400)) if call.number == QUEUE_NUMBER]
+
+    assert len(calls) == 40
+    assert "call.connect" not in {said.name for call in calls for said in call.said}
+    assert {said.name for call in calls for said in call.said} >= {
+        "call.hold",
+        "call.mute",
+        "call.transfer",
+        "call.add",
+    }
+    assert {call.hangs_up_only for call in calls} == {call.ends_by_command for call in calls} == {True, False}
+    assert sum(call.stays and not call.hangs_up_only for call in calls) == 1
+
+
+def test_workers_differ() -> None:
+    """By the seed; most pick up, and not all do."""
+    workers = draw_workers(1)
+    answers = Counter(worker.person.answer for worker in workers.values())
+
+    assert workers == draw_workers(1) != draw_workers(2)
+    assert len({worker.contact_uri for worker in workers.values()}) == len(workers)
+    assert answers[Answer.ANSWERS] > len(workers) / 2
+    assert set(answers) == {Answer.ANSWERS, Answer.BUSY, Answer.REJECTS, Answer.NO_ANSWER}
 
 
 def test_options_are_words_of_make() -> None:

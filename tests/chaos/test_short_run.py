@@ -26,3 +26,4 @@ def test_nothing_is_lost_and_nothing_doubled(kafka_jars: Path, tmp_path: Path) -
     assert (figures.lost, figures.twice) == (0, 0)
     assert figures.results == figures.commands > 0
     assert figures.created > 0
+    assert figures.served > 0

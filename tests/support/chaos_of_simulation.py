@@ -7,7 +7,7 @@ import msgspec
 from chaos.evidence import Facts
 from chaos.recorder import records_file, write_record
 from chaos.said import read_said
-from chaos.twilio import EXCHANGES_FILE, LineSeen, Told, WorldSeen
+from chaos.twilio import EXCHANGES_FILE, LineSeen, TaskSeen, Told, WorldSeen
 from schemas.topics import Topic
 from simulation.evidence import SimulatedLedgers
 from simulation.network import Callback
@@ -33,7 +33,7 @@ def files_of(run: Run, folder: Path) -> Facts:
     return Facts(
         folder=folder,
         partitions=world.plan.partitions,
-        world=WorldSeen(0, tuple(_line(line) for line in world.phones.lines.values()), {}, 0),
+        world=WorldSeen(0, tuple(_line(line) for line in world.phones.lines.values()), {}, 0, tasks=_tasks(ledgers)),
         said=said,
         commands={command: _call_of_command(ledgers, command) for command in ledgers.commands},
         healed_ms=run.agreed.at_ms,
@@ -47,6 +47,10 @@ def files_of(run: Run, folder: Path) -> Facts:
 def _call_of_command(ledgers: SimulatedLedgers, command: str) -> str:
     """A dialled call has its name from the command; an unanswered one would be found nowhere."""
     return next(str(event["subject"]) for event in ledgers.events if event["data"].get("command_id") == command)
+
+
+def _tasks(ledgers: SimulatedLedgers) -> tuple[TaskSeen, ...]:
+    return tuple(TaskSeen(task.call_id, task.name, task.status) for task in ledgers.open_tasks)
 
 
 def _told(callback: Callback) -> Told:

@@ -20,7 +20,7 @@ from chaos.said import Said
 from chaos.stalls import Stall
 from chaos.twilio import EXCHANGES_FILE, Told, WorldSeen
 from checker.agreement import Agreement, Place
-from checker.ledgers import Delivered, Ledgers, Sent
+from checker.ledgers import Delivered, Ledgers, OpenTask, Sent
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
@@ -116,10 +116,13 @@ class Evidence:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self._told: dict[int, list[bytes]] = defaultdict(list)
+        self._given_up: set[str] = set()
         for told in tells(facts.folder):
             call_id = call_of_told(told)
             partition = _UNPLACED if call_id is None else self._partition(call_id)
             self._told[partition].append(msgspec.json.encode(told))
+            if call_id is not None and not is_acknowledged(told) and not told.put_off:
+                self._given_up.add(call_id)
         self.created: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for line in facts.world.calls:
             action = _query(line.url, "a")
@@ -134,6 +137,12 @@ class Evidence:
         for packed in self._told[partition]:
             told = _told(packed)
             yield Delivered(_route(told), told.url, told.params, is_acknowledged(told))
+
+    def open_tasks(self, partition: int) -> Iterator[OpenTask]:
+        """Tasks that are left of the calls of a partition, unless Twilio has given up a callback of the call."""
+        for task in self.facts.world.tasks:
+            if task.call_id not in self._given_up and self._partition(task.call_id) == partition:
+                yield OpenTask(task.call_id, task.name, task.status)
 
     def commands(self, partition: int) -> Iterator[str]:
         """Commands about the calls of a partition."""
@@ -202,6 +211,11 @@ class ChaosLedgers(Ledgers):
             if entry.phase is Phase.INTENT and record.key is not None:
                 found[record.key.decode()].append(entry.at / 1000)
         return found
+
+    @property
+    def open_tasks(self) -> Iterable[OpenTask]:
+        """See `Ledgers`."""
+        return () if self._partition is None else self._evidence.open_tasks(self._partition)
 
     def disagreements(self) -> Iterator[str]:
         """See `Ledgers`."""

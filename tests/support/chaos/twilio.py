@@ -21,6 +21,7 @@ from chaos.stalls import Stall, watch_stalls
 from emulator import EmulatorConfig, NumberConfig, Person, serve
 from emulator.entities import Call, Conference
 from emulator.journal import Exchange, RestRequest
+from emulator.taskrouter.entities import Task
 from emulator.world import World
 from schemas.routes import Route, callback_url
 
@@ -81,6 +82,14 @@ class PlaceSeen(msgspec.Struct, frozen=True):
     end_on_exit: bool
 
 
+class TaskSeen(msgspec.Struct, frozen=True):
+    """One task of TaskRouter's that is not over, and the call among its attributes."""
+
+    call_id: str
+    name: str
+    status: str
+
+
 class WorldSeen(msgspec.Struct, frozen=True):
     """The world at one moment. `rooms` by friendly name, those that are not over."""
 
@@ -91,6 +100,7 @@ class WorldSeen(msgspec.Struct, frozen=True):
     """Entries of the ledgers that were lost: not one may be."""
     stalls: tuple[Stall, ...] = ()
     """When this Twilio itself stood still."""
+    tasks: tuple[TaskSeen, ...] = ()
 
 
 class _Writer:
@@ -141,6 +151,7 @@ class _Writer:
             rooms={room.name: _places(room) for room in world.conferences.values() if room.status.value != "completed"},
             dropped=self._dropped,
             stalls=tuple(self.stalls),
+            tasks=tuple(_task(t) for space in world.workspaces.values() for t in space.tasks.values() if t.open),
         )
         partial = self._folder / f"{WORLD_FILE}.partial"
         partial.write_bytes(msgspec.json.encode(seen))
@@ -172,6 +183,11 @@ def _line(call: Call) -> LineSeen:
     label = call.participant.label if call.participant is not None else ""
     url = call.progress.url
     return LineSeen(call.sid, call.direction.value, call.status.value, url, label, call.created_at)
+
+
+def _task(task: Task) -> TaskSeen:
+    known = task.attributes
+    return TaskSeen(str(known.get("call_id", "")), str(known.get("task", "of the queue")), task.status.value)
 
 
 def _places(room: Conference) -> tuple[PlaceSeen, ...]:

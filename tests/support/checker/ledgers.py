@@ -59,6 +59,14 @@ class Sent(NamedTuple):
     doubtful: bool
 
 
+class OpenTask(NamedTuple):
+    """A task that TaskRouter still has open in the end: of which call, what it is for, and where it is."""
+
+    call_id: str
+    name: str
+    status: str
+
+
 class Ledgers(ABC):
     """A run, decoded. What is abstract is known only to who made the run."""
 
@@ -84,6 +92,11 @@ class Ledgers(ABC):
     @abstractmethod
     def sent(self) -> Iterable[Sent]:
         """Requests, as far as the action is known, in their order."""
+
+    @property
+    @abstractmethod
+    def open_tasks(self) -> Iterable[OpenTask]:
+        """Tasks that are left when everybody has gone home, of which Twilio has told everything."""
 
     @abstractmethod
     def disagreements(self) -> Iterator[str]:

@@ -4,7 +4,8 @@ from collections import defaultdict
 
 from checker.ledgers import Ledgers
 from checker.log_rules import Invariant, Wrong
-from schemas.actions import CREATING, Action, OnDoubt
+from schemas.actions import CREATING, Action, CreateTask, OnDoubt, UpdateReservation, UpdateTask
+from schemas.records import ActionReport
 from schemas.state import CallState
 
 _TOLERANCE_MS = 100
@@ -68,6 +69,26 @@ def i17_all_end(ledgers: Ledgers) -> Wrong:
         yield f"still {state} when everybody has gone home: {calls}"
 
 
+def i17_no_task_is_left(ledgers: Ledgers) -> Wrong:
+    """No task is left open at TaskRouter.
+
+    Of a request about a task that was not carried out for sure nobody can say what became of the task.
+    """
+    about = (CreateTask, UpdateTask, UpdateReservation)
+    failed = not_carried_out(ledgers)
+    doubtful = {a.call_id for a in ledgers.actions.values() if isinstance(a, about) and a.id in failed}
+    for task in ledgers.open_tasks:
+        if task.call_id not in doubtful:
+            yield f"task {task.name} of {task.call_id[-8:]} is left {task.status}"
+
+
+def not_carried_out(ledgers: Ledgers) -> set[str]:
+    """Actions that were not carried out for sure."""
+    reports = (r for records in ledgers.inbox.values() for r in records if isinstance(r, ActionReport))
+    return {report.action for report in reports if report.outcome.value != "done"}
+
+
 TWILIO_RULES: tuple[Invariant, ...] = (
     i05_created_once, i06_nothing_after_its_deadline, i07_in_order, i15_agreement, i17_all_end,
+    i17_no_task_is_left,
 )  # fmt: skip

@@ -6,13 +6,14 @@ from functools import cached_property
 
 import msgspec
 
-from checker.ledgers import BROKEN, Delivered, Ledgers, Sent
+from checker.ledgers import BROKEN, Delivered, Ledgers, OpenTask, Sent
 from cordboard.log.port import Record
 from engine.core.config import CoreConfig
 from engine.core.step import Switchboard
 from schemas.policy import Policies, Policy
 from schemas.state import Call
 from schemas.topics import Topic
+from simulation.centre import OVER
 from simulation.nodes import NUMBER
 from simulation.phones import ACCOUNT
 from simulation.plan import Begins
@@ -50,6 +51,14 @@ class SimulatedLedgers(Ledgers):
     def sent(self) -> Iterable[Sent]:
         """See `Ledgers`."""
         return (Sent(sent.at_ms, sent.action, sent.doubtful) for sent in self.world.sent)
+
+    @property
+    def open_tasks(self) -> Iterable[OpenTask]:
+        """See `Ledgers`."""
+        for task in self.world.centre.tasks.values():
+            if task.status not in OVER:
+                known = task.attributes
+                yield OpenTask(str(known.get("call_id")), str(known.get("task", "of the queue")), task.status)
 
     def disagreements(self) -> Iterator[str]:
         """See `Ledgers`."""

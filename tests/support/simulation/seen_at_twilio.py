@@ -6,12 +6,12 @@ from collections.abc import Callable
 import msgspec
 
 from checker.log_rules import Wrong, brief, form_of
+from checker.twilio_rules import not_carried_out
 from engine.core.rescues import MOST_ROOMS
 from ingress.webhooks import SOURCES
-from schemas.actions import CreateTask, UpdateParticipant, UpdateReservation, UpdateTask
-from schemas.records import ActionReport, Webhook
+from schemas.actions import UpdateParticipant
+from schemas.records import Webhook
 from schemas.state import Direction
-from simulation.centre import OVER
 from simulation.evidence import SimulatedLedgers
 from simulation.network import Callback
 from simulation.plan import Effect, Where
@@ -40,32 +40,12 @@ def i16_never_at_twilio(ledgers: SimulatedLedgers) -> Wrong:
 
 def _gave_up_flags(ledgers: SimulatedLedgers, call_id: str) -> bool:
     """Whether a request to let the room live was not carried out in time (docs/simulation.md)."""
-    failed = _failed(ledgers)
+    failed = not_carried_out(ledgers)
     return any(
         isinstance(action, UpdateParticipant) and action.call_id == call_id and action.end_on_exit is False
         for action_id, action in ledgers.actions.items()
         if action_id in failed
     )
-
-
-def _failed(ledgers: SimulatedLedgers) -> set[str]:
-    """Actions that were not carried out for sure."""
-    reports = (r for records in ledgers.inbox.values() for r in records if isinstance(r, ActionReport))
-    return {report.action for report in reports if report.outcome.value != "done"}
-
-
-def i17_no_task_is_left(ledgers: SimulatedLedgers) -> Wrong:
-    """No task is left open at TaskRouter.
-
-    Of a request about a task that was not carried out for sure nobody can say what became of the task.
-    """
-    failed = _failed(ledgers)
-    about = (CreateTask, UpdateTask, UpdateReservation)
-    doubtful = {a.call_id for a in ledgers.actions.values() if isinstance(a, about) and a.id in failed}
-    for task in ledgers.world.centre.tasks.values():
-        call = str(task.attributes.get("call_id"))
-        if task.status not in OVER and call not in doubtful:
-            yield f"task {task.attributes.get('task', 'of the queue')} of {call[-8:]} is left {task.status}"
 
 
 def i19_answered_earlier_is_earlier(ledgers: SimulatedLedgers) -> Wrong:
@@ -110,6 +90,6 @@ def i20_nobody_is_lost_with_a_room(ledgers: SimulatedLedgers) -> Wrong:
 
 
 SIMULATION_RULES: tuple[Callable[[SimulatedLedgers], Wrong], ...] = (
-    i14_setters_once, i16_never_at_twilio, i17_no_task_is_left, i19_answered_earlier_is_earlier,
+    i14_setters_once, i16_never_at_twilio, i19_answered_earlier_is_earlier,
     i20_nobody_is_lost_with_a_room,
 )  # fmt: skip
