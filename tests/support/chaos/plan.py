@@ -76,7 +76,7 @@ class CallScript(msgspec.Struct, frozen=True):
     """Hangs up so long after the start whatever happens, 0 for not."""
 
     number: str = NUMBER
-    """Ours that is called. Nothing is commanded where it is that of the service."""
+    """Ours that is called."""
 
     @property
     def hangs_up_only(self) -> bool:
