@@ -309,6 +309,10 @@ def _numbers_in_logs() -> Sequence[Patch]:
 
 _DEAF = tuple(Fault(Where.CALLBACK, Effect.LOST, nth) for nth in range(6, 16))
 """Ten callbacks in a row are lost."""
+_OVERTAKEN = tuple(Fault(Where.CALLBACK, Effect.DELAY, nth, seconds=5.0) for nth in range(7, 30, 3))
+"""Every third callback comes late."""
+_UNANSWERED = tuple(Fault(Where.REST, Effect.RESET_AFTER, nth) for nth in range(1, 20, 2))
+"""Every other request is carried out and not answered."""
 
 BUGS: tuple[Bug, ...] = (
     Bug("publish_before_ack", ("i18_",), _publish_before_ack),
@@ -322,11 +326,11 @@ BUGS: tuple[Bug, ...] = (
     Bug("timer_stays", ("i09_",), _timer_stays),
     Bug("command_carried_out_twice", ("i10_",), _command_carried_out_twice),
     Bug("end_on_exit_not_cleared", ("i16_",), _end_on_exit_not_cleared),
-    Bug("old_events_count", ("i15_", "i17_"), _old_events_count),
+    Bug("old_events_count", ("i15_", "i17_"), _old_events_count, _OVERTAKEN),
     Bug("never_looks", ("i15_", "i17_"), _never_looks, _DEAF),
     Bug("no_intent", ("i05_",), _no_intent),
     Bug("result_not_in_ledger", ("i04_", "i05_"), _result_not_in_ledger),
-    Bug("blind_resend", ("i05_",), _blind_resend),
+    Bug("blind_resend", ("i05_",), _blind_resend, _UNANSWERED),
     Bug("deadline_ignored", ("i06_",), _deadline_ignored),
     Bug("sends_after_sleeping", ("i05_",), bugs_sleep.sends_after_sleeping, bugs_sleep.SLEEPS),
     Bug("calls_not_in_lanes", ("i07_",), _calls_not_in_lanes),
@@ -335,7 +339,7 @@ BUGS: tuple[Bug, ...] = (
     Bug("stale_owner_not_fenced", ("i02_", "i03_"), _stale_owner_not_fenced),
     Bug("failed_append_taken_for_good", ("i02_", "i11_", "i10_"), _failed_append_taken_for_good),
     Bug("nobody_is_rescued", ("i20_",), bugs_rooms.nobody_is_rescued, bugs_rooms.LOST),
-    Bug("refused_again_is_carried_out", ("i10_",), bugs_rooms.refused_again_is_carried_out),
+    Bug("refused_again_is_carried_out", ("i10_",), bugs_rooms.refused_again_is_carried_out, bugs_rooms.LATE),
     Bug("numbers_in_logs", ("i12_",), _numbers_in_logs),
     Bug("spool_answers_before_fsync", ("i01_",), bugs_spool.answers_before_fsync, bugs_spool.DIES_WRITING),
     Bug("spool_forgotten_at_restart", ("i01_", "i10_"), bugs_spool.forgotten_at_restart, bugs_spool.CUT_AND_KILLED),
