@@ -18,8 +18,9 @@ from cordboard import metrics
 from cordboard.clock import Clock
 from cordboard.feed import FeedFullError, ResultFeed
 from cordboard.problems import problem
+from ingress.lane import NotDurableError
 from ingress.reading import MAX_BODY_BYTES, RefusedError, read_body
-from ingress.recorder import NotDurableError, Recorder
+from ingress.recorder import Recorder
 from schemas.cloudevents import STRUCTURED, InvalidCloudEventError, is_binary
 from schemas.intake import command_of, decode_command
 from schemas.records import Command

@@ -16,9 +16,9 @@ from aiohttp.http_writer import HttpVersion11
 
 from ingress.forms import TooManyFieldsError
 from ingress.handling import DURABLE, METERS, SETTINGS, SIGNATURE, Ingress, Meter
+from ingress.lane import NotDurableError
 from ingress.protocol import Answering
 from ingress.reading import FORM, TWILIOS_FORM, Incoming
-from ingress.recorder import NotDurableError
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook
 from schemas.records import Webhook
 from schemas.routes import Route

@@ -17,8 +17,9 @@ from cordboard.logs import masked
 from ingress import conversations, told_once, twiml
 from ingress.assignments import instruction_of, workflow_of
 from ingress.config import IngressConfig
+from ingress.lane import NotDurableError
 from ingress.reading import Incoming, RefusedError, read_request
-from ingress.recorder import NotDurableError, Recorder
+from ingress.recorder import Recorder
 from ingress.seldom import Seldom
 from ingress.signature import SETTINGS_HEADER, SIGNATURE_HEADER, Refusal, Verifier
 from ingress.webhooks import SOURCES, UnplaceableError, read_webhook

@@ -4,7 +4,7 @@ As long as the log takes everything, all that the spool costs is one look at `la
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,15 +14,19 @@ from cordboard import metrics
 from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.port import Entry, Log
 from ingress.detour import Detour
+from ingress.lane import Done, Lane, NotDurableError
 from ingress.patience import Patience
 from ingress.spool import DEAD_LETTERS_LANE, Spool, Spooled
 from schemas.codec import encode
 from schemas.records import Command, Webhook
-from schemas.topics import Topic, partition_of
+from schemas.topics import partition_of
 
 _KNOWN_CALLS = 16_384
 _HOLD_S = 0.05
 """How long a record waits for the one before it: a slow log must not eat up the time in which Twilio is answered."""
+_BUSY = 8
+"""After a write of so many it is waited a moment for as many again: one transaction costs less than two of half."""
+
 _SPOOL_S = 0.8
 """How long the spool's disk may take. After 3 s of waiting for the log Twilio still gets its answer within its 4 s."""
 
@@ -30,31 +34,6 @@ _CLOSING_S = 1.0
 """How long a new record waits for the last of the spool to be in the log."""
 
 _log = structlog.get_logger(__name__)
-
-
-class NotDurableError(LogError):
-    """Neither log nor spool has it for certain. It may be there all the same; its id makes a repeat harmless."""
-
-
-Done = Callable[[NotDurableError | None], None]
-_Gathered = list[tuple[Entry, Done]]
-
-
-class _Lane:
-    """What is to be published next, by one call; and the detour that it has to make, if there is one."""
-
-    __slots__ = ("detour", "gathered", "is_sending", "number", "topic")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.topic = Topic.DEAD_LETTERS if number == DEAD_LETTERS_LANE else Topic.INBOX
-        self.gathered: _Gathered = []
-        self.is_sending = False
-        self.detour: Detour | None = None
-
-    def take(self) -> _Gathered:
-        gathered, self.gathered = self.gathered, []
-        return gathered
 
 
 def lanes_of(log: Log) -> int:
@@ -84,11 +63,11 @@ class Recorder:
         self._spool_patience = Patience(_SPOOL_S)
         self._closing_patience = Patience(_CLOSING_S)
         self._gathers = log.fails_as_one
-        self._lanes = [_Lane(number) for number in range(lanes_of(log))]
-        self._dead_letters = _Lane(DEAD_LETTERS_LANE)
-        self._turn: list[_Lane] = []
+        self._lanes = [Lane(number) for number in range(lanes_of(log))]
+        self._dead_letters = Lane(DEAD_LETTERS_LANE)
+        self._turn: list[Lane] = []
         self._release: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._detours: set[asyncio.Task[None]] = set()
         if spool is not None:
             for lane in (*self._lanes, self._dead_letters):
@@ -146,8 +125,7 @@ class Recorder:
         key = record.call_id.encode()
         partition = self._partition_of(key)
         lane = self._lanes[0 if self._gathers else partition]
-        lane.gathered.append((Entry(partition, key, encode(record)), done))
-        if len(lane.gathered) > 1:
+        if not lane.add(Entry(partition, key, encode(record)), done):
             return
         loop = asyncio.get_running_loop()
         if lane.is_sending:
@@ -172,21 +150,25 @@ class Recorder:
             if lane.gathered:
                 self._start(self._publish_all(lane))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)  # the loop itself would let it be collected
         task.add_done_callback(self._tasks.discard)
 
-    async def _send_all(self, lane: _Lane) -> None:
+    async def _send_all(self, lane: Lane) -> None:
         lane.is_sending = True
         try:
             while lane.gathered:
-                await self._publish_all(lane)
+                sent = await self._publish_all(lane)
+                if sent >= _BUSY:
+                    await lane.fill(sent + len(lane.gathered))
         finally:
             lane.is_sending = False
 
-    async def _publish_all(self, lane: _Lane) -> None:
+    async def _publish_all(self, lane: Lane) -> int:
         gathered = lane.take()
+        if not gathered:
+            return 0  # another call took them along
         error: NotDurableError | None = NotDurableError("given up before it was acknowledged")
         try:
             await self._publish(lane, [entry for entry, _ in gathered])
@@ -196,6 +178,7 @@ class Recorder:
         finally:
             for _, done in gathered:
                 done(error)
+        return len(gathered)
 
     async def set_aside(self, key: str, value: bytes, reason: str, headers: Mapping[str, str]) -> None:
         """Durable among the dead letters, with the bytes as they came. Raises `NotDurableError`."""
@@ -205,7 +188,7 @@ class Recorder:
         await self._publish(self._dead_letters, [Entry(self._partition_of(raw_key), raw_key, value, encoded)])
         metrics.DEAD_LETTERS.labels(reason).inc()
 
-    async def _publish(self, lane: _Lane, entries: Sequence[Entry], *, may_wait: bool = True) -> None:
+    async def _publish(self, lane: Lane, entries: Sequence[Entry], *, may_wait: bool = True) -> None:
         if lane.detour is not None and await self._detoured(lane, entries, may_wait=may_wait):
             return
         try:
@@ -220,7 +203,7 @@ class Recorder:
             raise NotDurableError(str(error)) from error
 
     async def _spooled(
-        self, lane: _Lane, entries: Sequence[Entry], why: LogError, cause: Exception, *, may_wait: bool
+        self, lane: Lane, entries: Sequence[Entry], why: LogError, cause: Exception, *, may_wait: bool
     ) -> None:
         """The log has not taken them. It may have them all the same: then the spool's copy is a harmless second."""
         if self._spool is None or not may_wait:
@@ -231,7 +214,7 @@ class Recorder:
         if not await self._detoured(lane, entries, may_wait=True):
             await self._publish(lane, entries)  # while it waited the log has come back
 
-    async def _detoured(self, lane: _Lane, entries: Sequence[Entry], *, may_wait: bool) -> bool:
+    async def _detoured(self, lane: Lane, entries: Sequence[Entry], *, may_wait: bool) -> bool:
         """Whether they are in the spool; false: the lane goes straight to the log again. Raises `NotDurableError`."""
         while (detour := lane.detour) is not None:
             try:
@@ -260,7 +243,7 @@ class Recorder:
             detour.reopen()
             return True
 
-    def _divert(self, spool: Spool, lane: _Lane) -> None:
+    def _divert(self, spool: Spool, lane: Lane) -> None:
         """From now on everything of this lane goes through the spool, until that is drained."""
 
         def ended() -> None:
@@ -277,7 +260,7 @@ class Recorder:
         if error is not None and not self.failed.done():
             self.failed.set_exception(error)
 
-    async def _forward(self, lane: _Lane, records: Sequence[Spooled]) -> None:
+    async def _forward(self, lane: Lane, records: Sequence[Spooled]) -> None:
         entries = [Entry(self._partition_of(r.key), r.key, r.value, r.headers) for r in records]
         with self._patience.wait():
             await self._log.publish(lane.topic, entries)

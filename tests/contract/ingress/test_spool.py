@@ -10,7 +10,7 @@ import pytest
 from cordboard.log.memory import MemoryLog
 from cordboard.log.port import Entry, RecordTooLargeError
 from ingress.app import IngressConfig
-from ingress.recorder import NotDurableError
+from ingress.lane import NotDurableError
 from ingress.spool import SpoolLimits
 from schemas.records import Webhook
 from schemas.routes import Route

@@ -28,7 +28,8 @@ from engine.publisher import Publisher
 from engine.recovery import Recovered
 from engine.router import _Source
 from ingress import handling
-from ingress.recorder import NotDurableError, Recorder
+from ingress.lane import NotDurableError
+from ingress.recorder import Recorder
 from schemas.records import TimerDue
 from schemas.topics import Topic
 from simulation import bugs_rooms, bugs_sleep, bugs_spool

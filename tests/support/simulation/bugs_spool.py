@@ -6,7 +6,8 @@ from typing import Any
 
 from cordboard.log.port import Entry
 from ingress.detour import Detour
-from ingress.recorder import NotDurableError, Recorder
+from ingress.lane import NotDurableError
+from ingress.recorder import Recorder
 from ingress.spool import Spool
 from simulation.disk import SimDisk
 from simulation.plan import Effect, Fault, Where
