@@ -20,6 +20,7 @@ from schemas.commands import COMMANDS, decode_data, type_of
 
 TESTS = Path(__file__).parents[1]
 WRITTEN_BY_HAND = {"README", "recording", "supervision"}
+_PLAYS = 3
 _ACTOR = r"(?:T|C|S|(?:customer|agent|target|third|ai|supervisor)_\d+)"
 _MERMAID = re.compile(
     rf"sequenceDiagram|  (?:actor|participant) {_ACTOR} as \S.*|  {_ACTOR}--?>>{_ACTOR}: [^;#]+|  Note over C: [^;#]+"
@@ -51,13 +52,21 @@ async def plain() -> AsyncIterator[Stage]:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", PAGES)
 async def test_a_page_is_what_comes_out(name: str, plain: Stage) -> None:
-    """Played again, every command of the page ends as the page says, and the page is the same; else: make flows."""
-    played = await play_all(PAGES[name], plain)
+    """Played again, every command of the page ends as the page says, and the page is the same; else: make flows.
 
-    for sent in (sent for run in played for sent in run.sent):
-        assert (sent.code == 0) == sent.printed.startswith(f"{sent.name} applied"), sent
-        assert sent.printed.startswith(f"{sent.name} "), sent
-    assert page_of(PAGES[name], played) == (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    A timer is nobody's to hold back: where the machine is so busy that one falls due in the middle of something else,
+    the story is a true one in another order, and is played again.
+    """
+    written, told = (FOLDER / f"{name}.md").read_text(encoding="utf-8"), ""
+    for _ in range(_PLAYS):
+        played = await play_all(PAGES[name], plain)
+        for sent in (sent for run in played for sent in run.sent):
+            assert (sent.code == 0) == sent.printed.startswith(f"{sent.name} applied"), sent
+            assert sent.printed.startswith(f"{sent.name} "), sent
+        told = page_of(PAGES[name], played)
+        if told == written or sorted(told.splitlines()) != sorted(written.splitlines()):
+            break
+    assert told == written
 
 
 @pytest.mark.slow
