@@ -18,6 +18,7 @@ from chaos.takeover import TakeOvers
 from chaos.twilio import WorldSeen
 from checker.judging import Violation
 from emulator.people import Answer
+from schemas.commands import COMMANDS, SupervisionMode, TransferMode
 
 
 def test_a_seed_is_the_same_plan_every_time() -> None:
@@ -48,7 +49,17 @@ def test_calls_differ() -> None:
     assert sum(call.stays for call in calls) == 3
     assert any(call.impatient_s for call in calls if call.said)
     assert sum(call.number == SERVICE_NUMBER for call in calls) == 20
-    assert {said.name for call in calls for said in call.said} >= {"call.connect", "call.hold", "call.transfer"}
+
+
+def test_every_kind_of_command_is_in_the_load() -> None:
+    """Whatever steers a call in progress is said while things go wrong."""
+    said = {(one.name, one.data.get("mode")) for number in range(400) for one in draw_call(1, number).said}
+
+    assert {name for name, _ in said} == set(COMMANDS) - {"call.dial", "call.end"}
+    assert {mode for name, mode in said if name == "call.transfer"} == set(TransferMode)
+    assert {mode for name, mode in said if name.startswith(("call.supervise", "supervision.switch"))} >= {
+        mode.value for mode in SupervisionMode
+    }
 
 
 def test_callers_wait_in_taskrouters_queue() -> None:

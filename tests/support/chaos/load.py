@@ -6,8 +6,9 @@ import aiohttp
 
 from chaos.feed import Commander, Feed, event_of
 from chaos.options import Options
-from chaos.plan import QUEUE_NUMBER, CallScript, Said, draw_call
+from chaos.plan import QUEUE_NUMBER, CallScript, draw_call
 from chaos.services import Services
+from chaos.topics import Said
 
 _IN_THE_ROOM_S = 30.0
 _SERVED_S = 60.0
@@ -99,12 +100,15 @@ class Load:
         return await self._feed.heard(key, happened, _SERVED_S if enqueued else _IN_THE_ROOM_S) is not None
 
     async def _say(self, command_id: str, call_id: str, said: Said) -> bool:
-        """Give a command and wait for its result; whether it did what it should."""
+        """Give a command and wait for what it is to bring; whether it did what it should."""
         await asyncio.sleep(said.after_s)
-        result = self._feed.expect(command_id)
+        key = event_of(call_id, said.reached) if said.reached else command_id
+        happened = self._feed.expect(key)
         if not await self._commander.send(command_id, said.name, call_id, said.data):
             return False
-        data = await self._feed.heard(command_id, result, _RESULT_S)
+        data = await self._feed.heard(key, happened, _RESULT_S)
+        if said.reached:
+            return data is not None
         if data is None:
             self.not_answered += 1
             return False

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 from random import Random
-from typing import Any
 
 import msgspec
 
 from chaos.options import Options
+from chaos.topics import Said, draw_connect, draw_topic
 
 NUMBER = "+15550100"
 SERVICE_NUMBER = "+15550101"
@@ -14,8 +14,6 @@ SERVICE_NUMBER = "+15550101"
 QUEUE_NUMBER = "+15550102"
 """Callers of this one are put into TaskRouter's own queue."""
 NUMBERS = (NUMBER, SERVICE_NUMBER, QUEUE_NUMBER)
-
-_PEOPLE = 50
 
 
 class Blow(StrEnum):
@@ -55,14 +53,6 @@ class Fault(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """As it is shown while it happens."""
         return f"{self.blow.value} {self.part.value}-{self.which + 1} {self.seconds:.1f} s"
-
-
-class Said(msgspec.Struct, frozen=True):
-    """A command, given `after_s` seconds after the one before has had its result."""
-
-    name: str
-    data: dict[str, Any]
-    after_s: float
 
 
 class CallScript(msgspec.Struct, frozen=True):
@@ -139,9 +129,9 @@ def draw_call(seed: int, number: int) -> CallScript:
         talks_s = round(rng.uniform(0.2, 8.0), 2)
         return CallScript(caller, (), ends_by_command=False, stays=False, impatient_s=talks_s, number=SERVICE_NUMBER)
     enqueued = number % 10 == 6
-    said = [] if enqueued else [_say(rng, "call.connect", to=_somebody(rng))]
+    said = [] if enqueued else [draw_connect(rng)]
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        said += _topic(rng)
+        said += draw_topic(rng)
     return CallScript(
         caller=caller,
         said=tuple(said),
@@ -150,29 +140,3 @@ def draw_call(seed: int, number: int) -> CallScript:
         impatient_s=round(rng.uniform(0.2, 8.0), 2) if rng.random() < 0.1 else 0.0,
         number=QUEUE_NUMBER if enqueued else NUMBER,
     )
-
-
-def _topic(rng: Random) -> list[Said]:
-    match rng.choice(("hold", "hold", "mute", "transfer", "transfer", "add")):
-        case "hold":
-            return [_say(rng, "call.hold"), _say(rng, "call.resume")]
-        case "mute":
-            return [_say(rng, "call.mute", leg="agent"), _say(rng, "call.unmute", leg="agent")]
-        case "transfer":
-            return [_say(rng, "call.transfer", mode="cold", targets=[_somebody(rng)])]
-        case _:
-            return [_say(rng, "call.add", to=_somebody(rng)), _say(rng, "call.remove", leg="third")]
-
-
-def _say(rng: Random, name: str, **data: object) -> Said:
-    return Said(name, data, _pause(rng))
-
-
-def _pause(rng: Random) -> float:
-    return round(rng.uniform(0.0, 1.5), 2)
-
-
-def _somebody(rng: Random) -> str:
-    """An agent's own device now and then; mostly a phone, which is dialled once and never again."""
-    who = rng.randrange(_PEOPLE)
-    return f"client:agent{who}" if rng.random() < 0.2 else f"phone:+1555800{who:04d}"
