@@ -116,12 +116,14 @@ def test_a_run_replaces_its_own_section(tmp_path: Path) -> None:
     write(page, _done(3), Figures(acknowledged=333), [])
     three = page.read_text().partition("## Three brokers")[2]
     write(page, _done(1), Figures(acknowledged=111), [])
-    write(page, _done(1), Figures(acknowledged=222), [])
+    answers = Counter({("call.hold", "applied"): 1_200, ("call.hold", "rejected"): 34, ("call.end", "failed"): 5})
+    write(page, _done(1), Figures(acknowledged=222, answers=answers), [])
     text = page.read_text()
 
     assert text.count("## One broker") == text.count("## Three brokers") == 1
     assert text.partition("## Three brokers")[2] == three
     assert "222 webhooks acknowledged" in text
+    assert "| `call.end` | 5, 0 |\n| `call.hold` | 1,234, 1,200 |" in text
     assert "111 webhooks" not in text
     assert "median 10.00, worst 10.50 of 2" in text
 

@@ -13,6 +13,7 @@ from checker.log_rules import i01_acknowledged_is_kept
 from cordboard.log.claims import claim_of
 from cordboard.log.port import Record
 from schemas.actions import CREATING, OnDoubt
+from schemas.commands import TYPE_PREFIX, TYPE_SUFFIX
 from schemas.records import Webhook
 from schemas.state import CallState
 from schemas.topics import CLAIM_KEY, Topic
@@ -50,6 +51,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """Those whom it has brought together with a worker."""
     commands: int = 0
     results: int = 0
+    answers: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    """Results by the command's short name and outcome."""
     claims: int = 0
     generations: int = 0
     """Rebalances of the groups, as far as claims show them."""
@@ -91,7 +94,7 @@ def _count_partition(
     moments += own
     figures.actions += len(ledgers.actions)
     figures.dead_letters += len(ledgers.log_records(Topic.DEAD_LETTERS, partition))
-    figures.results += sum(command in ledgers.results for command in ledgers.commands)
+    _count_answers(ledgers, figures)
     for action_id, times in ledgers.created.items():
         action = ledgers.actions.get(action_id)
         may_again = isinstance(action, CREATING) and action.on_doubt is OnDoubt.RETRY
@@ -101,6 +104,15 @@ def _count_partition(
     _count_queue(ledgers, partition, figures)
     outcomes = Counter(entry.phase.value for _, entry in ledgers.ledger)
     figures.unknown += outcomes["unknown"]
+
+
+def _count_answers(ledgers: ChaosLedgers, figures: Figures) -> None:
+    for command in ledgers.commands:
+        answers = ledgers.results.get(command, ())
+        figures.results += bool(answers)
+        for answer in answers[:1]:
+            name = answer["command_type"].removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
+            figures.answers[name, answer["outcome"]] += 1
 
 
 def _count_queue(ledgers: ChaosLedgers, partition: int, figures: Figures) -> None:

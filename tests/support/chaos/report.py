@@ -14,6 +14,7 @@ from chaos.running import Done
 from checker.judging import Violation
 from cordboard.log.kafka_settings import KafkaTimes
 from kafka_jars import KAFKA_VERSION
+from schemas.results import Outcome
 
 _HEAD = """# The reliability report
 
@@ -48,6 +49,7 @@ def _section(done: Done, figures: Figures, violations: Sequence[Violation]) -> s
             _table("the run", _settings(done)),
             _table("what went wrong", sorted(done.blows.items())),
             _table("what came of it", _outcome(done, figures)),
+            _table("commands answered, applied", _answers(figures)),
             _table("take-over of an engine's partitions, seconds", _takeovers(done)),
         ]
     )
@@ -121,6 +123,13 @@ def _outcome(done: Done, figures: Figures) -> list[tuple[str, object]]:
         ("the run's own links or local Twilio stood still, at the longest", _longest_stall(done)),
         ("calls with a callback given up, left out when both sides were compared", done.lost_calls),
     ]
+
+
+def _answers(figures: Figures) -> list[tuple[str, object]]:
+    """What is not applied came too late, or was refused: a call that has ended, somebody who does not answer."""
+    names = sorted({name for name, _ in figures.answers})
+    every = {name: sum(count for (of, _), count in figures.answers.items() if of == name) for name in names}
+    return [(f"`{name}`", f"{every[name]:,}, {figures.answers[name, Outcome.APPLIED]:,}") for name in names]
 
 
 def _longest_stall(done: Done) -> str:
