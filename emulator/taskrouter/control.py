@@ -35,16 +35,14 @@ def _names(request: web.Request) -> list[str]:
     return [worker.friendly_name for workspace in spaces for worker in workspace.workers.values()]
 
 
-def _worker(workspace: Workspace, worker: Worker) -> dict[str, object]:
+def _worker(worker: Worker) -> dict[str, object]:
     return {
         "worker_sid": worker.sid,
         "name": worker.friendly_name,
         "activity": worker.activity.friendly_name,
         "available": worker.activity.available,
         "attributes": worker.attributes,
-        "reservations": [
-            _reservation(one) for one in workspace.reservations.values() if one.worker is worker and one.live
-        ],
+        "reservations": [_reservation(one) for one in worker.bound.values()],
     }
 
 
@@ -75,13 +73,13 @@ def _task(task: Task) -> dict[str, object]:
 async def list_workers(request: web.Request) -> web.Response:
     """``GET /workers``."""
     spaces = request.app[WORLD].workspaces.values()
-    found = [_worker(workspace, worker) for workspace in spaces for worker in workspace.workers.values()]
+    found = [_worker(worker) for workspace in spaces for worker in workspace.workers.values()]
     return as_json({"workers": found})
 
 
 async def show_worker(request: web.Request) -> web.Response:
     """``GET /workers/{name}``."""
-    return as_json(_worker(*_find(request)))
+    return as_json(_worker(_find(request)[1]))
 
 
 async def put_worker(request: web.Request) -> web.Response:
@@ -96,7 +94,7 @@ async def put_worker(request: web.Request) -> web.Response:
         known = sorted(one.friendly_name for one in workspace.activities.values())
         raise _problem(422, f"activity {wish.activity!r}: expected one of {known}")
     workers.set_activity(request.app[WORLD], workspace, worker, activity)
-    return as_json(_worker(workspace, worker))
+    return as_json(_worker(worker))
 
 
 DEEDS = {"accept": reservations.accept, "reject": reservations.reject, "time-out": reservations.time_out}
@@ -104,11 +102,11 @@ DEEDS = {"accept": reservations.accept, "reject": reservations.reject, "time-out
 
 async def act(request: web.Request) -> web.Response:
     """``POST /workers/{name}/accept``, ``/reject``, ``/time-out``: the oldest reservation that waits for the worker."""
-    workspace, worker = _find(request)
+    _, worker = _find(request)
     deed = request.match_info["deed"]
     if deed not in DEEDS:
         raise _problem(404, f"a worker cannot {deed}; expected one of {sorted(DEEDS)}")
-    waiting = workers.pending(workspace, worker)
+    waiting = workers.pending(worker)
     if not waiting:
         raise _problem(409, f"no reservation waits for {worker.friendly_name}")
     DEEDS[deed](request.app[WORLD], waiting[0])

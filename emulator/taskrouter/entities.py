@@ -119,6 +119,8 @@ class Worker:
     status_changed_at: float
     free_since: float
     """When the worker last ended a task; who waits longest is chosen first."""
+    bound: "dict[str, Reservation]" = field(default_factory=dict)
+    """Live reservations by SID, oldest first."""
     version: int = 0
 
 

@@ -36,6 +36,7 @@ def make(world: World, task: Task, worker: Worker) -> Reservation:
     )
     task.workspace.reservations[reservation.sid] = reservation
     task.reservations.append(reservation)
+    worker.bound[reservation.sid] = reservation
     worker.free_since = now
     set_status(world, task, TaskStatus.RESERVED)
     limit_s = task.workflow.task_reservation_timeout_s if task.workflow else 120
@@ -59,6 +60,7 @@ def _enter(world: World, reservation: Reservation, status: ReservationStatus) ->
         reservation.timer.cancel()
         reservation.timer = None
     if not reservation.live:
+        reservation.worker.bound.pop(reservation.sid, None)
         reservation.worker.free_since = reservation.updated_at
         if not reservation.ended.done():
             reservation.ended.set_result(status)

@@ -96,21 +96,14 @@ def scope(worker: Worker) -> Attributes:
     }
 
 
-def load(workspace: Workspace, worker: Worker, channel: TaskChannel) -> int:
+def load(worker: Worker, channel: TaskChannel) -> int:
     """Return how many live reservations a worker has on a channel."""
-    return sum(
-        reservation.live and reservation.worker is worker and reservation.task.channel is channel
-        for reservation in workspace.reservations.values()
-    )
+    return sum(reservation.task.channel is channel for reservation in worker.bound.values())
 
 
-def pending(workspace: Workspace, worker: Worker) -> list[Reservation]:
+def pending(worker: Worker) -> list[Reservation]:
     """Return the reservations that wait for the worker's word, oldest first."""
-    return [
-        reservation
-        for reservation in workspace.reservations.values()
-        if reservation.worker is worker and reservation.status is ReservationStatus.PENDING
-    ]
+    return [one for one in worker.bound.values() if one.status is ReservationStatus.PENDING]
 
 
 def selects(target_workers: str, worker: Worker) -> bool:
@@ -126,7 +119,7 @@ def eligible(workspace: Workspace, task: Task, target: Target) -> list[Worker]:
     chosen = [
         worker
         for worker in workspace.workers.values()
-        if _free(workspace, task, worker)
+        if _free(task, worker)
         and target.worker_sid in {"", worker.sid}
         and selects(queue.target_workers, worker)
         and expressions.holds(target.expression, "task", {"task": task.attributes, "worker": scope(worker)})
@@ -134,7 +127,7 @@ def eligible(workspace: Workspace, task: Task, target: Target) -> list[Worker]:
     return sorted(chosen, key=lambda worker: worker.free_since)
 
 
-def _free(workspace: Workspace, task: Task, worker: Worker) -> bool:
+def _free(task: Task, worker: Worker) -> bool:
     if not worker.activity.available:
         return False
     if any(reservation.live and reservation.worker is worker for reservation in task.reservations):
@@ -142,4 +135,4 @@ def _free(workspace: Workspace, task: Task, worker: Worker) -> bool:
     channel = worker.channels.get(task.channel.sid)
     if channel is None or not channel.available:
         return False
-    return task.ignore_capacity or load(workspace, worker, task.channel) < channel.capacity
+    return task.ignore_capacity or load(worker, task.channel) < channel.capacity

@@ -115,7 +115,7 @@ async def update(request: web.Request) -> web.Response:
     if wanted is not None:
         workers.set_activity(world, workspace, worker, wanted)
     if form.flag("RejectPendingReservations", default=False):
-        for reservation in workers.pending(workspace, worker):
+        for reservation in workers.pending(worker):
             reservations.reject(world, reservation)
     return tagged(resource(request, workspace, worker), worker.version)
 
@@ -127,7 +127,7 @@ async def delete(request: web.Request) -> web.Response:
     check_version(request, worker.version)
     if worker.activity.available:
         raise bad(f"The worker {worker.friendly_name} is available: let them go offline first")
-    if any(one.live and one.worker is worker for one in workspace.reservations.values()):
+    if worker.bound:
         raise bad(f"The worker {worker.friendly_name} has tasks in hand")
     del workspace.workers[worker.sid]
     told.of_worker(world, workspace, worker, "worker.deleted")
@@ -166,7 +166,7 @@ def _matches(workspace: Workspace, worker: Worker, wanted: dict[str, str]) -> bo
 
 def channel_resource(request: web.Request, workspace: Workspace, worker: Worker, one: WorkerChannel) -> V1:
     """Return a worker channel as JSON."""
-    load = workers.load(workspace, worker, one.channel)
+    load = workers.load(worker, one.channel)
     free = max(one.capacity - load, 0)
     return {
         "account_sid": workspace.account_sid,
