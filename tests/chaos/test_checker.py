@@ -225,7 +225,7 @@ def an_action_leaves_early(facts: Facts) -> None:
 
 def a_number_is_logged(facts: Facts) -> None:
     """A caller's."""
-    facts.said.numbered.append(f'{{"event": "x", "from": "{next(iter(facts.callers))}"}}')
+    facts.said.numbered.append(f'{{"event": "x", "from": "{next(iter(facts.numbers))}"}}')
 
 
 def something_ended_by_itself(facts: Facts) -> None:

@@ -57,6 +57,10 @@ def test_every_kind_of_command_is_in_the_load() -> None:
 
     assert {name for name, _ in said} == set(COMMANDS) - {"call.dial", "call.end"}
     assert {mode for name, mode in said if name == "call.transfer"} == set(TransferMode)
+
+    said_of = [one.data for number in range(400) for one in draw_call(1, number).said]
+    targets = {data["targets"][0].partition(":")[0] for data in said_of if "targets" in data}
+    assert targets == {"phone", "client", "queue"}
     assert {mode for name, mode in said if name.startswith(("call.supervise", "supervision.switch"))} >= {
         mode.value for mode in SupervisionMode
     }
@@ -76,6 +80,15 @@ def test_callers_wait_in_taskrouters_queue() -> None:
     }
     assert {call.hangs_up_only for call in calls} == {call.ends_by_command for call in calls} == {True, False}
     assert sum(call.stays and not call.hangs_up_only for call in calls) == 1
+
+
+def test_agents_call_out() -> None:
+    """One in ten: by their browser, each another customer; what is commanded is the same."""
+    calls = [call for call in (draw_call(1, number) for number in range(400)) if call.is_browser]
+
+    assert len(calls) == len({call.number for call in calls}) == 40
+    assert "call.connect" not in {said.name for call in calls for said in call.said}
+    assert not any(call.hangs_up_only for call in calls)
 
 
 def test_workers_differ() -> None:

@@ -39,7 +39,7 @@ def files_of(run: Run, folder: Path) -> Facts:
         healed_ms=run.agreed.at_ms,
         healed=dict(run.agreed.calls),
         ended_ms=run.ended_ms,
-        callers=ledgers.numbers,
+        numbers=ledgers.numbers,
         core=ledgers.core(),
     )
 

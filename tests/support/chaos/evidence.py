@@ -60,7 +60,8 @@ class Facts(msgspec.Struct, kw_only=True):
     healed: dict[str, Call] = {}
     """The calls when all had healed, those left out of which Twilio had given up a callback."""
     ended_ms: int = 0
-    callers: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    """Of those who called, and of those whom agents have called from their browsers."""
     core: CoreConfig = CoreConfig(Policies(), account_sid=ACCOUNT, number=NUMBER)
 
 
@@ -249,7 +250,7 @@ class ChaosLedgers(Ledgers):
     @property
     def numbers(self) -> frozenset[str]:
         """See `Ledgers`."""
-        return self._facts.callers | set(NUMBERS)
+        return self._facts.numbers | set(NUMBERS)
 
     @property
     def said(self) -> Iterable[str]:

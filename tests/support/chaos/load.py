@@ -6,12 +6,11 @@ import aiohttp
 
 from chaos.feed import Commander, Feed, event_of
 from chaos.options import Options
-from chaos.plan import QUEUE_NUMBER, CallScript, draw_call
+from chaos.plan import APPLICATION, CallScript, draw_call
 from chaos.services import Services
 from chaos.topics import Said
 
-_IN_THE_ROOM_S = 30.0
-_SERVED_S = 60.0
+_BEGINS_S = 60.0
 _RESULT_S = 30.0
 _AGENT_TALKS_S = 0.5
 
@@ -71,7 +70,8 @@ class Load:
                 raise error
 
     async def _call(self, number: int, script: CallScript) -> None:
-        answer = await self._services.twilio("POST", "/calls", {"from": script.caller, "to": script.number})
+        by = {"application_sid": APPLICATION, "parameters": {"To": script.number}} if script.is_browser else {}
+        answer = await self._services.twilio("POST", "/calls", {"from": script.caller, "to": script.number, **by})
         call_id = answer["call_sid"]
         if script.hangs_up_only:
             await self._leave(call_id, script.impatient_s)
@@ -94,10 +94,9 @@ class Load:
 
     async def _begins(self, call_id: str, script: CallScript) -> bool:
         """Wait until a caller is in the room; one of the queue is, as soon as a worker has taken the call."""
-        enqueued = script.number == QUEUE_NUMBER
-        key = event_of(call_id, "call.connected" if enqueued else "call.waiting")
+        key = event_of(call_id, script.begins_with)
         happened = self._feed.expect(key)
-        return await self._feed.heard(key, happened, _SERVED_S if enqueued else _IN_THE_ROOM_S) is not None
+        return await self._feed.heard(key, happened, _BEGINS_S) is not None
 
     async def _say(self, command_id: str, call_id: str, said: Said) -> bool:
         """Give a command and wait for what it is to bring; whether it did what it should."""

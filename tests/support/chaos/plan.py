@@ -13,6 +13,8 @@ SERVICE_NUMBER = "+15550101"
 """Callers of this one are led to a Conversations service."""
 QUEUE_NUMBER = "+15550102"
 """Callers of this one are put into TaskRouter's own queue."""
+APPLICATION = "AP" + "0" * 31 + "1"
+"""The TwiML application that agents' browsers call out by."""
 NUMBERS = (NUMBER, SERVICE_NUMBER, QUEUE_NUMBER)
 
 
@@ -66,12 +68,27 @@ class CallScript(msgspec.Struct, frozen=True):
     """Hangs up so long after the start whatever happens, 0 for not."""
 
     number: str = NUMBER
-    """Ours that is called."""
+    """Ours that is called; a customer's where an agent's browser calls."""
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether an agent calls a customer."""
+        return self.caller.startswith("client:")
+
+    @property
+    def numbers(self) -> set[str]:
+        """Of the people in it, who are to be in no log line."""
+        return {self.number} if self.is_browser else {self.caller}
 
     @property
     def hangs_up_only(self) -> bool:
         """Whether the caller leaves after `impatient_s`, and nothing else happens."""
-        return self.number != NUMBER and self.impatient_s > 0
+        return self.number in {SERVICE_NUMBER, QUEUE_NUMBER} and self.impatient_s > 0
+
+    @property
+    def begins_with(self) -> str:
+        """The event from which on things are commanded."""
+        return "call.connected" if self.is_browser or self.number == QUEUE_NUMBER else "call.waiting"
 
 
 _KILLED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.ENGINE, Part.ACTIONS, Part.BROKER)
@@ -128,15 +145,15 @@ def draw_call(seed: int, number: int) -> CallScript:
     if number % 10 == 3:
         talks_s = round(rng.uniform(0.2, 8.0), 2)
         return CallScript(caller, (), ends_by_command=False, stays=False, impatient_s=talks_s, number=SERVICE_NUMBER)
-    enqueued = number % 10 == 6
-    said = [] if enqueued else [draw_connect(rng)]
+    enqueued, browser = number % 10 == 6, number % 10 == 9
+    said = [] if enqueued or browser else [draw_connect(rng)]
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         said += draw_topic(rng)
     return CallScript(
-        caller=caller,
+        caller=f"client:desk{number}" if browser else caller,
         said=tuple(said),
         ends_by_command=rng.random() < 0.5,
         stays=number % 100 == 7 or number % 400 == 26,
         impatient_s=round(rng.uniform(0.2, 8.0), 2) if rng.random() < 0.1 else 0.0,
-        number=QUEUE_NUMBER if enqueued else NUMBER,
+        number=QUEUE_NUMBER if enqueued else f"+1555900{number % 10_000:04d}" if browser else NUMBER,
     )

@@ -125,7 +125,7 @@ class ChaosRun:
             folder=self.folder, partitions=PARTITIONS, world=WorldSeen(0, (), {}, 0), said=read_said(()),
             commands=commander.durable, struck=self.blows.struck, behind=behind,
             troubles=[f"{name} is not ready {_READY_S:.0f} s after the last fault" for name in not_ready],
-            callers=frozenset(draw_call(self.options.seed, number).caller for number in range(self.load.begun)),
+            numbers=frozenset(n for i in range(self.load.begun) for n in draw_call(self.options.seed, i).numbers),
             core=core_of(self.services.policy_file),
         )  # fmt: skip
         lost = await self._compare(recorder, facts)

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from chaos.centre import QUEUE
+
 _PEOPLE = 50
 _MODES = ("monitor", "coach", "barge")
 _TOPICS = ("hold", "hold", "mute", "cold", "cold", "warm", "warm", "supervise", "record", "add", "announce")
@@ -36,7 +38,7 @@ def draw_topic(rng: Random) -> list[Said]:
         case "mute":
             return [_say(rng, "call.mute", leg="agent"), _say(rng, "call.unmute", leg="agent")]
         case "cold":
-            return [_say(rng, "call.transfer", mode="cold", targets=[_somebody(rng)])]
+            return [_say(rng, "call.transfer", mode="cold", targets=[_target(rng)])]
         case "warm":
             return _consultation(rng)
         case "supervise":
@@ -55,7 +57,7 @@ def _consultation(rng: Random) -> list[Said]:
     mode = rng.choice(("warm", "warm", "warm", "consult"))
     ends = ("transfer.cancel",) if mode == "consult" else ("transfer.complete", "transfer.complete", "transfer.cancel")
     between = rng.choice(([], [], ["transfer.swap"], ["transfer.merge"] if mode == "warm" else []))
-    begun = Said("call.transfer", {"mode": mode, "targets": [_somebody(rng)]}, _pause(rng), "transfer.consulting")
+    begun = Said("call.transfer", {"mode": mode, "targets": [_target(rng)]}, _pause(rng), "transfer.consulting")
     return [begun, *(_say(rng, name) for name in (*between, rng.choice(ends)))]
 
 
@@ -76,6 +78,11 @@ def _say(rng: Random, name: str, **data: object) -> Said:
 
 def _pause(rng: Random) -> float:
     return round(rng.uniform(0.0, 1.5), 2)
+
+
+def _target(rng: Random) -> str:
+    """Somebody, or whoever TaskRouter finds."""
+    return f"queue:{QUEUE}" if rng.random() < 0.1 else _somebody(rng)
 
 
 def _somebody(rng: Random) -> str:

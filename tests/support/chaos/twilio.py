@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 import msgspec
 
 from chaos.centre import centre, draw_workers
-from chaos.plan import NUMBERS
+from chaos.plan import APPLICATION, NUMBERS
 from chaos.stalls import Stall, watch_stalls
-from emulator import EmulatorConfig, NumberConfig, Person, serve
+from emulator import ApplicationConfig, EmulatorConfig, NumberConfig, Person, serve
 from emulator.entities import Call, Conference
 from emulator.journal import Exchange, RestRequest
 from emulator.taskrouter.entities import Task
@@ -202,8 +202,9 @@ async def _main(bind: str, public_url: str, folder: Path, seed: int) -> None:
     number = NumberConfig(
         voice_url=callback_url(public_url, Route.TWIML), status_callback=callback_url(public_url, Route.STATUS)
     )
+    browsers = ApplicationConfig(voice_url=number.voice_url, status_callback=number.status_callback)
     config = EmulatorConfig(
-        host=host, port=int(port), numbers=dict.fromkeys(NUMBERS, number),
+        host=host, port=int(port), numbers=dict.fromkeys(NUMBERS, number), applications={APPLICATION: browsers},
         taskrouter=centre(public_url, seed), people={w.contact_uri: w.person for w in draw_workers(seed).values()},
         default_person=Person(ring_s=0.3), seed=1, journal_size=_REMEMBERED, history_size=_ALL,
     )  # fmt: skip
