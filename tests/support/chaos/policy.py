@@ -11,6 +11,9 @@ from stack import ACCOUNT
 SERVICE = "IS" + "0" * 31 + "1"
 WORKER = "client:worker"
 _POLICY = f"""
+[defaults]
+wrap_up_s = 1
+
 ["{SERVICE_NUMBER}"]
 route = "conversation:{SERVICE}"
 
@@ -21,8 +24,8 @@ on_failure = {{ no_answer = "voicemail", busy = "wait" }}
 ["{QUEUE_NUMBER}"]
 route = "enqueue:{QUEUE}"
 ring_timeout_s = 5
-wrap_up_s = 1
 """
+"""Nobody at the local Twilio tells TaskRouter that the work after a call is done: its time must be short."""
 
 
 def write_policy(folder: Path) -> Path:
