@@ -20,7 +20,7 @@ install: $(DEV) ## install everything into .venv, from the locks alone
 run: $(DEV) ## run everything in one process with a local Twilio; needs no account and no Kafka
 	$(BIN)/cordboard run --local-twilio
 
-test: check ## all checks, then all tests, the fast ones first; some 17 minutes on two cores
+test: check ## all checks, then all tests, the fast ones first; some 9 minutes on two cores
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) ## linters, types, import rules, generated files; changes nothing
