@@ -53,13 +53,12 @@ def test_calls_differ() -> None:
 
 def test_every_kind_of_command_is_in_the_load() -> None:
     """Whatever steers a call in progress is said while things go wrong."""
-    said = {(one.name, one.data.get("mode")) for number in range(400) for one in draw_call(1, number).said}
+    every = [one for number in range(400) for one in draw_call(1, number).said]
+    said = {(one.name, one.data.get("mode")) for one in every}
+    targets = {one.data["targets"][0].partition(":")[0] for one in every if "targets" in one.data}
 
     assert {name for name, _ in said} == set(COMMANDS) - {"call.dial", "call.end"}
     assert {mode for name, mode in said if name == "call.transfer"} == set(TransferMode)
-
-    said_of = [one.data for number in range(400) for one in draw_call(1, number).said]
-    targets = {data["targets"][0].partition(":")[0] for data in said_of if "targets" in data}
     assert targets == {"phone", "client", "queue"}
     assert {mode for name, mode in said if name.startswith(("call.supervise", "supervision.switch"))} >= {
         mode.value for mode in SupervisionMode

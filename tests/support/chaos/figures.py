@@ -13,7 +13,7 @@ from checker.log_rules import i01_acknowledged_is_kept
 from cordboard.log.claims import claim_of
 from cordboard.log.port import Record
 from schemas.actions import CREATING, OnDoubt
-from schemas.commands import TYPE_PREFIX, TYPE_SUFFIX
+from schemas.commands import name_of
 from schemas.records import Webhook
 from schemas.state import CallState
 from schemas.topics import CLAIM_KEY, Topic
@@ -50,7 +50,6 @@ class Figures(msgspec.Struct, kw_only=True):
     served: int = 0
     """Those whom it has brought together with a worker."""
     commands: int = 0
-    results: int = 0
     answers: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     """Results by the command's short name and outcome."""
     claims: int = 0
@@ -61,6 +60,11 @@ class Figures(msgspec.Struct, kw_only=True):
     silence_s: float = 0.0
     """Longest time under load in which no partition's state did."""
     dead_letters: int = 0
+
+    @property
+    def results(self) -> int:
+        """Commands that have been answered."""
+        return self.answers.total()
 
 
 def count(evidence: Evidence, load: tuple[float, float]) -> Figures:
@@ -108,11 +112,8 @@ def _count_partition(
 
 def _count_answers(ledgers: ChaosLedgers, figures: Figures) -> None:
     for command in ledgers.commands:
-        answers = ledgers.results.get(command, ())
-        figures.results += bool(answers)
-        for answer in answers[:1]:
-            name = answer["command_type"].removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
-            figures.answers[name, answer["outcome"]] += 1
+        for answer in ledgers.results.get(command, ())[:1]:
+            figures.answers[name_of(answer["command_type"]) or "unknown", answer["outcome"]] += 1
 
 
 def _count_queue(ledgers: ChaosLedgers, partition: int, figures: Figures) -> None:

@@ -145,15 +145,15 @@ def draw_call(seed: int, number: int) -> CallScript:
     if number % 10 == 3:
         talks_s = round(rng.uniform(0.2, 8.0), 2)
         return CallScript(caller, (), ends_by_command=False, stays=False, impatient_s=talks_s, number=SERVICE_NUMBER)
-    enqueued, browser = number % 10 == 6, number % 10 == 9
-    said = [] if enqueued or browser else [draw_connect(rng)]
+    called = {6: QUEUE_NUMBER, 9: f"+1555900{number % 10_000:04d}"}.get(number % 10, NUMBER)
+    said = [draw_connect(rng)] if called == NUMBER else []
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         said += draw_topic(rng)
     return CallScript(
-        caller=f"client:desk{number}" if browser else caller,
+        caller=caller if called in NUMBERS else f"client:desk{number}",
         said=tuple(said),
         ends_by_command=rng.random() < 0.5,
         stays=number % 100 == 7 or number % 400 == 26,
         impatient_s=round(rng.uniform(0.2, 8.0), 2) if rng.random() < 0.1 else 0.0,
-        number=QUEUE_NUMBER if enqueued else f"+1555900{number % 10_000:04d}" if browser else NUMBER,
+        number=called,
     )

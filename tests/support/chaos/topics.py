@@ -30,9 +30,7 @@ def draw_connect(rng: Random) -> Said:
 
 def draw_topic(rng: Random) -> list[Said]:
     """A few commands that belong together."""
-    match rng.choice(
-        ("hold", "hold", "mute", "cold", "cold", "warm", "warm", "supervise", "record", "add", "announce")
-    ):
+    match rng.choice(_TOPICS):
         case "hold":
             return [_say(rng, "call.hold"), _say(rng, "call.resume")]
         case "mute":
