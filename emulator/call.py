@@ -8,7 +8,7 @@ import asyncio
 import structlog
 
 from emulator import conference, payloads, recording
-from emulator.entities import Call, CallStatus, Departure, Direction, ParticipantStatus
+from emulator.entities import Call, CallStatus, Departure, Direction, MachineDetection, ParticipantStatus
 from emulator.errors import Alert
 from emulator.switches import Counting
 from emulator.world import World, mask
@@ -77,27 +77,27 @@ def _after_answer(world: World, call: Call) -> None:
     if call.send_digits:
         world.tell("hears", call, what=f"tones: {call.send_digits}", because="sendDigits")
     if call.detection is not None and call.detection.asynchronous:
-        world.start(_detect_and_tell(world, call), "machine-detection")
+        world.start(_detect_and_tell(world, call, call.detection), "machine-detection")
 
 
-async def detect(world: World, call: Call) -> None:
+async def detect(world: World, call: Call, detection: MachineDetection) -> None:
     """Listen for a machine and set the call's verdict; takes ``detect_s``, or until the beep if that is waited for.
 
     What takes longer than the request allows is ``unknown``.
     """
     person = call.person
-    whole = call.detection is not None and call.detection.mode == "DetectMessageEnd"
+    whole = detection.mode == "DetectMessageEnd"
     takes_s = max(person.detect_s, person.beeps_after_s) if whole and person.machine else person.detect_s
-    limit_s = call.detection.timeout_s if call.detection is not None else takes_s
-    await world.clock.sleep(min(takes_s, limit_s))
+    listens_s = min(takes_s, detection.timeout_s)
+    await world.clock.sleep(listens_s)
     verdict = ("machine_end_beep" if whole else "machine_start") if person.machine else "human"
-    call.answered_by = "unknown" if takes_s > limit_s else person.answered_by or verdict
-    call.detected_after_ms = round(min(takes_s, limit_s) * 1000)
+    call.answered_by = "unknown" if listens_s < takes_s else person.answered_by or verdict
+    call.detected_after_ms = round(listens_s * 1000)
     world.tell("call.detected", call, answered_by=call.answered_by)
 
 
-async def _detect_and_tell(world: World, call: Call) -> None:
-    await detect(world, call)
+async def _detect_and_tell(world: World, call: Call, detection: MachineDetection) -> None:
+    await detect(world, call, detection)
     if call.live:
         tell_verdict(world, call)
 

@@ -88,6 +88,10 @@ class Source:
     extra: tuple[tuple[str, str], ...] = ()
 
 
+DETECTION_TIMEOUT_S = 30
+"""Where a request does not say how long machine detection may take (twilio-facts.md 2.8)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MachineDetection:
     """How answering machines are to be detected on one call."""
@@ -97,8 +101,8 @@ class MachineDetection:
     asynchronous: bool
     url: str = ""
     method: str = "POST"
-    timeout_s: float = 30.0
-    """How long it may take: after that nobody knows who answered (twilio-facts.md 2.8)."""
+    timeout_s: float = DETECTION_TIMEOUT_S
+    """How long it may take: after that nobody knows who answered."""
 
 
 class Speech(str):

@@ -210,7 +210,7 @@ async def _into_conference(world: World, call: Call) -> None:
 async def _into_script(world: World, call: Call, source: Source) -> None:
     calls.answer(world, call)
     if call.detection is not None and not call.detection.asynchronous:
-        await calls.detect(world, call)
+        await calls.detect(world, call, call.detection)
     await script.run(world, call, source)
 
 

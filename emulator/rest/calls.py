@@ -9,6 +9,7 @@ from multidict import MultiMapping
 from emulator import call as calls
 from emulator import line
 from emulator.entities import (
+    DETECTION_TIMEOUT_S,
     Call,
     CallStatus,
     Direction,
@@ -185,7 +186,7 @@ def detection(form: Form, prefix: str, *, asynchronous: bool) -> MachineDetectio
     mode = form.choice("MachineDetection", frozenset({"Enable", "DetectMessageEnd", "none", "None"}))
     if mode.lower() in {"", "none"} or form.text("SendDigits"):
         return None
-    timeout_s = form.seconds("MachineDetectionTimeout", 30, 3, 59, 20001)
+    timeout_s = form.seconds("MachineDetectionTimeout", DETECTION_TIMEOUT_S, 3, 59, 20001)
     return MachineDetection(mode, asynchronous, form.url(prefix), form.method(f"{prefix}Method"), timeout_s)
 
 

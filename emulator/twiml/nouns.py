@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from emulator.entities import DETECTION_TIMEOUT_S
 from emulator.errors import Alert, DocumentError
 from emulator.twiml.attributes import Attributes, own_text
 from emulator.twiml.verbs import (
@@ -172,7 +173,7 @@ def _party(element: ET.Element, warnings: list[str]) -> PartyNoun:
         detection="" if digits or detection.lower() == "none" else detection,
         detection_callback=attributes.text("amdStatusCallback"),
         detection_method=attributes.method("amdStatusCallbackMethod"),
-        detection_timeout_s=attributes.number("machineDetectionTimeout", 30.0),
+        detection_timeout_s=attributes.number("machineDetectionTimeout", DETECTION_TIMEOUT_S),
         url=attributes.text("url"),
         method=attributes.method(),
         callback=attributes.text("statusCallback"),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from emulator.entities import DETECTION_TIMEOUT_S
+
 
 @dataclass(frozen=True, slots=True)
 class Say:
@@ -97,7 +99,7 @@ class PartyNoun:
     """``Enable`` or ``DetectMessageEnd``; empty: machines are not detected."""
     detection_callback: str = ""
     detection_method: str = "POST"
-    detection_timeout_s: float = 30.0
+    detection_timeout_s: float = DETECTION_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
