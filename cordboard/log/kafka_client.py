@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
     StickyPartitionAssignor,
 )
@@ -125,13 +126,15 @@ def _shared(settings: KafkaSettings, request_s: float) -> dict[str, Any]:
 
 def make_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     """A producer for everything that is written: not idempotent itself, so that it gives up (T2, T3, T4)."""
-    return AIOKafkaProducer(
+    producer = AIOKafkaProducer(
         acks="all",
         enable_idempotence=False,
         compression_type=settings.compression,
         max_batch_size=BATCH_BYTES,
         **_shared(settings, settings.times.request_s),
     )
+    _bootstrap_to_the_end(producer.client, settings)
+    return producer
 
 
 async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
@@ -141,6 +144,7 @@ async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
     (reliability.md 7.2). No transaction is ever begun.
     """
     producer = AIOKafkaProducer(transactional_id=transactional_id, **_shared(settings, settings.times.request_s))
+    _bootstrap_to_the_end(producer.client, settings)
     try:
         await producer.start()
         manager = producer._txn_manager
@@ -151,13 +155,15 @@ async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
 
 def make_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
     """A consumer without a group."""
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_partition_fetch_bytes=_FETCH_PARTITION_BYTES,
         **_shared(settings, settings.times.connect_s),
     )
+    _bootstrap_to_the_end(consumer._client, settings)
+    return consumer
 
 
 def make_member(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
@@ -167,7 +173,7 @@ def make_member(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
     one process would mix. JoinGroup waits for the slowest member, so requests get longer than a rebalance may take.
     """
     times = settings.times
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="none",
@@ -180,11 +186,36 @@ def make_member(settings: KafkaSettings, group: str) -> AIOKafkaConsumer:
         partition_assignment_strategy=(type("MemberSticky", (StickyPartitionAssignor,), {}),),
         **_shared(settings, times.rebalance_s + times.session_s),
     )
+    _bootstrap_to_the_end(consumer._client, settings)
+    return consumer
 
 
 def make_admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
     """For creating and describing topics."""
-    return AIOKafkaAdminClient(**_shared(settings, settings.times.connect_s))
+    admin = AIOKafkaAdminClient(**_shared(settings, settings.times.connect_s))
+    _bootstrap_to_the_end(admin._client, settings)
+    return admin
+
+
+def _bootstrap_to_the_end(client: AIOKafkaClient, settings: KafkaSettings) -> None:
+    """Have a start that is cancelled end its bootstrap first, within bounds.
+
+    While aiokafka waits for the first metadata nothing but its frame knows the connection: cancelled there, it leaks.
+    """
+    plain: Callable[[], Awaitable[None]] = client.bootstrap
+
+    async def bootstrap() -> None:
+        bootstrapping = asyncio.ensure_future(plain())
+        try:
+            await asyncio.shield(bootstrapping)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.wait({bootstrapping}, timeout=settings.times.close_s)
+            finally:
+                _settle(bootstrapping)
+            raise
+
+    client.bootstrap = bootstrap  # type: ignore[method-assign]
 
 
 class RebalanceListener(ConsumerRebalanceListener):

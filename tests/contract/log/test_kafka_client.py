@@ -3,13 +3,18 @@
 Without a broker, except where one is named.
 """
 
+import asyncio
 import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
@@ -20,11 +25,20 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from cordboard.errors import LogError, LogUnavailableError, SettingsError
 from cordboard.log import kafka_client
-from cordboard.log.kafka_client import explain, explained, make_member, make_producer, retry_delays
+from cordboard.log.kafka_client import (
+    explain,
+    explained,
+    make_admin,
+    make_member,
+    make_producer,
+    make_reader,
+    retry_delays,
+)
 from cordboard.log.kafka_records import fill, new_batch
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings, SecurityMode
 from cordboard.log.kafka_topics import compare
@@ -211,6 +225,36 @@ async def test_topics_are_made_with_their_policies(kafka: KafkaBroker, topic_pre
     assert {c.state for c in await log.ensure_topics()} == {"created"}
     assert {c.state for c in await log.ensure_topics()} == {"ok"}
     await log.aclose()
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("make", [make_producer, make_reader, make_admin])
+async def test_a_start_that_is_cancelled_leaves_no_connection(
+    kafka: KafkaBroker,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[KafkaSettings], Any],
+) -> None:
+    """Whoever gives up while aiokafka waits for its first metadata leaves no open socket behind."""
+    connections: list[AIOKafkaConnection] = []
+    asked = asyncio.Event()
+    send: Any = AIOKafkaConnection.send
+
+    def noticed(connection: AIOKafkaConnection, request: object, *, expect_response: bool = True) -> object:
+        if isinstance(request, MetadataRequest):
+            connections.append(connection)
+            asked.set()
+        return send(connection, request, expect_response)
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", noticed)
+    client = make(KafkaSettings(bootstrap=(kafka.bootstrap,)))
+    starting = asyncio.create_task(client.start())
+    await asked.wait()
+    starting.cancel()
+    await asyncio.wait({starting})
+    await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+    assert starting.cancelled()
+    assert [c for c in connections if c.connected()] == []
 
 
 async def test_nothing_there_is_told_in_time() -> None:
