@@ -11,7 +11,6 @@ from cordboard.errors import LogError, SettingsError
 from cordboard.log.claims import StandDowns, require_published
 from cordboard.log.kafka_client import require_c_extension
 from cordboard.log.kafka_fenced import KafkaFenced, claim
-from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_publisher import Publisher
 from cordboard.log.kafka_reader import Asker, KafkaReader
 from cordboard.log.kafka_settings import KafkaSettings
@@ -33,8 +32,8 @@ class KafkaLog:
             raise SettingsError("CORDBOARD_LOG=kafka: needs HOST:PORT, and CORDBOARD_PARTITIONS at least 1")
         settings.security.client_options()  # what is wrong with them is said now, not at the first connection
         self._settings = settings
-        self._producer = SharedProducer(settings, self._fail_waiting)
-        self._publisher = Publisher(settings, self._producer)
+        self._publisher = Publisher(settings)
+        self._producer = self._publisher.producer
         self._asker = Asker(settings)
         self._stand_downs = StandDowns()
         self._writers: set[KafkaFenced] = set()
@@ -69,7 +68,7 @@ class KafkaLog:
 
     def subscribe(self, group: str, topic: Topic, listener: AssignmentListener) -> KafkaSubscription:
         """See `Log`. The group's name in Kafka carries the topics' prefix."""
-        return KafkaSubscription(self._settings, self._asker, group, topic, listener)
+        return KafkaSubscription(self._settings, self._asker, group, topic, listener, self._publisher)
 
     async def claim(self, topic: Topic, partition: int, owner: str, member: Member | None = None) -> KafkaFenced:
         """See `Log`."""
@@ -94,7 +93,3 @@ class KafkaLog:
     async def aclose(self) -> None:
         """See `Log`."""
         await asyncio.gather(self._publisher.close(), self._asker.close(), *(w.close() for w in self._writers))
-        await self._producer.close()
-
-    def _fail_waiting(self, error: LogError) -> None:
-        self._publisher.fail_waiting(error)

@@ -1,4 +1,4 @@
-"""What a consumer has brought and nobody has polled for yet."""
+"""What has come for a member and nobody has polled for yet, and which record of each partition comes next."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,26 +6,38 @@ from cordboard.log.port import Record
 
 
 class Buffer:
-    """Records by partition, each partition's in order."""
+    """Records by partition, each partition's in order and without a repeat."""
 
     def __init__(self) -> None:
         self._records: dict[int, list[Record]] = {}
+        self._next: dict[int, int] = {}
 
     def partitions(self) -> set[int]:
         """Those of which something is here."""
         return set(self._records)
 
-    def add(self, partition: int, records: Sequence[Record]) -> None:
-        """Put behind what is here."""
-        self._records.setdefault(partition, []).extend(records)
+    def next_offset(self, partition: int) -> int | None:
+        """What comes next of a partition; None when it has no position."""
+        return self._next.get(partition)
 
-    def drop(self, partition: int) -> None:
-        """Throw away what is here of one partition."""
+    def seek(self, partition: int, offset: int) -> None:
+        """Throw away what is here of a partition, and go on at `offset`."""
         self._records.pop(partition, None)
+        self._next[partition] = offset
+
+    def add(self, partition: int, records: Sequence[Record]) -> None:
+        """Put what was fetched behind what is here. Offsets may be left out: compaction and markers leave gaps."""
+        self._records.setdefault(partition, []).extend(records)
+        self._next[partition] = records[-1].offset + 1
+
+    def follows(self, partition: int, records: Sequence[Record]) -> bool:
+        """Whether these records are the very next ones of their partition, nothing in between."""
+        return self._next.get(partition) == records[0].offset
 
     def clear(self) -> None:
-        """Throw away everything."""
+        """Throw away everything, positions too."""
         self._records.clear()
+        self._next.clear()
 
     def take(self, paused: Collection[int], max_records: int) -> dict[int, Sequence[Record]]:
         """At most `max_records` of those that are not paused, oldest first; they are here no longer."""

@@ -37,7 +37,9 @@ from schemas.topics import Topic
 BATCH_BYTES = 512 * 1024
 _FETCH_PARTITION_BYTES = 2 * 1024 * 1024  # above every `max.message.bytes` (T19)
 _FETCH_WAIT_MS = 50  # T10
-_RETRY_BACKOFF_MS = 50  # T5
+_READER_WAIT_MS = 500
+_HELD_FETCH_MS = 20
+RETRY_PAUSE_S = 0.05  # T5
 _METADATA_MAX_AGE_MS = 60_000
 
 FENCED_ERRORS = (ProducerFenced, InvalidProducerEpoch)
@@ -118,23 +120,17 @@ def _shared(settings: KafkaSettings, request_s: float) -> dict[str, Any]:
         "bootstrap_servers": list(settings.bootstrap),
         "client_id": settings.client_id,
         "request_timeout_ms": int(request_s * 1000),
-        "retry_backoff_ms": _RETRY_BACKOFF_MS,
+        "retry_backoff_ms": int(RETRY_PAUSE_S * 1000),
         "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
         **settings.security.client_options(),
     }
 
 
-def make_producer(settings: KafkaSettings) -> AIOKafkaProducer:
-    """A producer for everything that is written: not idempotent itself, so that it gives up (T2, T3, T4)."""
-    producer = AIOKafkaProducer(
-        acks="all",
-        enable_idempotence=False,
-        compression_type=settings.compression,
-        max_batch_size=BATCH_BYTES,
-        **_shared(settings, settings.times.request_s),
-    )
-    _bootstrap_to_the_end(producer.client, settings)
-    return producer
+def make_client(settings: KafkaSettings) -> AIOKafkaClient:
+    """Connections and metadata for everything that is written; the requests are `kafka_sender.py`'s."""
+    client = AIOKafkaClient(**_shared(settings, settings.times.request_s))
+    _bootstrap_to_the_end(client, settings)
+    return client
 
 
 async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
@@ -154,11 +150,11 @@ async def raise_epoch(settings: KafkaSettings, transactional_id: str) -> Epoch:
 
 
 def make_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
-    """A consumer without a group."""
+    """A consumer without a group. It is never paused, so that nobody waits for a long fetch of its (T10)."""
     consumer = AIOKafkaConsumer(
         enable_auto_commit=False,
         auto_offset_reset="none",
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        fetch_max_wait_ms=_READER_WAIT_MS,
         max_partition_fetch_bytes=_FETCH_PARTITION_BYTES,
         **_shared(settings, settings.times.connect_s),
     )
@@ -268,6 +264,11 @@ async def stop_consumer(consumer: AIOKafkaConsumer, limit_s: float) -> None:
     _settle(stopping)
 
 
+async def stop_client(client: AIOKafkaClient, limit_s: float) -> None:
+    """Close the connections; after `limit_s` leave them to the system."""
+    await _bounded(client.close(), limit_s)
+
+
 async def _bounded(closing: Awaitable[None], limit_s: float) -> None:
     with contextlib.suppress(*KAFKA_ERRORS):
         async with asyncio.timeout(limit_s):
@@ -283,12 +284,6 @@ def _settle(stopping: "asyncio.Future[None]") -> None:
 
 
 # What only private attributes tell
-
-
-def is_dead(producer: AIOKafkaProducer) -> bool:
-    """Whether the producer's sending task has ended: nothing will leave it any more."""
-    task = producer._sender.sender_task
-    return task is not None and bool(task.done())
 
 
 async def count_partitions(consumer: AIOKafkaConsumer, name: str) -> int:
@@ -307,6 +302,18 @@ def is_rejoining(consumer: AIOKafkaConsumer) -> bool:
     """Whether the member knows that its assignment is about to end."""
     coordinator = consumer._coordinator
     return coordinator is None or bool(coordinator._rejoin_needed_fut.done())
+
+
+def move_to(consumer: AIOKafkaConsumer, where: TopicPartition, offset: int) -> None:
+    """Go on at `offset`, leaving alone a fetch that is on its way: aiokafka drops what that brings of `where`."""
+    consumer._subscription._assigned_state(where).seek(offset)
+
+
+def hold_fetches(consumer: AIOKafkaConsumer, *, hold: bool) -> None:
+    """Have the broker answer a fetch after 20 ms with what there is by then, or again as soon as there is anything."""
+    fetcher: Any = consumer._fetcher
+    fetcher._fetch_min_bytes = _FETCH_PARTITION_BYTES if hold else 1
+    fetcher._fetch_max_wait_ms = _HELD_FETCH_MS if hold else _FETCH_WAIT_MS
 
 
 def request_rejoin(consumer: AIOKafkaConsumer) -> None:

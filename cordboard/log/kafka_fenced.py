@@ -9,8 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka import AIOKafkaConsumer
 
 from cordboard.errors import AppendFailedError, FencedError, LogError, LogUnavailableError
 from cordboard.log.claims import StandDowns, claim_entry, require_appended
@@ -26,7 +25,7 @@ from cordboard.log.kafka_client import (
     within,
 )
 from cordboard.log.kafka_producer import SharedProducer
-from cordboard.log.kafka_records import fill, new_batch, place, send_batch, set_producer_state, to_record
+from cordboard.log.kafka_records import Batch, new_batch, place, to_record
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry, Member, Record
 from schemas.topics import Topic
@@ -58,7 +57,7 @@ async def claim(
     try:
         async with within(settings.times.claim_s, doing):
             epoch = await raise_epoch(settings, f"{settings.prefix}cordboard.{topic.value}.{partition}")
-            writer = _Writer(producer, name, partition, epoch)
+            writer = _Writer(settings, producer, name, partition, epoch)
             token = await writer.write((entry,))
     except LogUnavailableError as error:
         if isinstance(error.__cause__, FENCED_ERRORS):
@@ -73,8 +72,11 @@ async def claim(
 class _Writer:
     """Appends to one partition with one epoch, and numbers its records."""
 
-    def __init__(self, producer: SharedProducer, name: str, partition: int, epoch: Epoch) -> None:
+    def __init__(
+        self, settings: KafkaSettings, producer: SharedProducer, name: str, partition: int, epoch: Epoch
+    ) -> None:
         self.name = name
+        self._settings = settings
         self.partition = partition
         self._producer = producer
         self._epoch = epoch
@@ -82,12 +84,12 @@ class _Writer:
 
     async def write(self, entries: Sequence[Entry]) -> int:
         """The offset of the first record. Once it has failed, nothing more may be written with this epoch."""
-        producer = await self._producer.connected()
+        sender = await self._producer.connected()
         offsets = []
-        for batch in _batches(producer, entries):
-            set_producer_state(batch, self._epoch, self._sequence)
-            offsets.append(await send_batch(producer, batch, self.name, self.partition))
-            self._sequence = (self._sequence + batch.record_count()) & _MAX_SEQUENCE
+        for batch in _batches(self._settings, entries):
+            batch.mark(self._epoch, self._sequence)
+            offsets.append(await sender.send(self.name, self.partition, batch.build()))
+            self._sequence = (self._sequence + batch.count) & _MAX_SEQUENCE
         self._producer.note(None)
         return offsets[0] if offsets else -1
 
@@ -181,14 +183,14 @@ class KafkaFenced:
         return None
 
 
-def _batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[BatchBuilder]:
+def _batches(settings: KafkaSettings, entries: Sequence[Entry]) -> list[Batch]:
     """Entries in as few batches of at most 512 KiB as they fit in, in order."""
     at_ms = time.time_ns() // 1_000_000
-    batches: list[BatchBuilder] = []
+    batches: list[Batch] = []
     for entry in entries:
-        if batches and fill(batches[-1], entry.key, entry.value, entry.headers, at_ms):
+        if batches and batches[-1].append(entry, at_ms):
             continue
-        batch = new_batch(producer, entries)
-        fill(batch, entry.key, entry.value, entry.headers, at_ms)
+        batch = new_batch(settings, entries)
+        batch.append(entry, at_ms)
         batches.append(batch)
     return batches

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from cordboard.errors import LogError, LogUnavailableError
-from cordboard.log.kafka_buffer import Buffer
+from cordboard.log.kafka_arrivals import Arrivals
 from cordboard.log.kafka_client import (
     RebalanceListener,
     generation_of,
@@ -29,8 +29,10 @@ from cordboard.log.kafka_client import (
     topic_name,
     within,
 )
+from cordboard.log.kafka_progress import Progress
+from cordboard.log.kafka_publisher import Publisher
 from cordboard.log.kafka_reader import Asker, require_partitions
-from cordboard.log.kafka_records import place, to_record
+from cordboard.log.kafka_records import place
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.local_reading import require_sought
 from cordboard.log.port import AssignmentListener, Member, PositionLostError, Record
@@ -38,7 +40,6 @@ from schemas.topics import Topic
 
 _FETCH_MS = 500
 _FETCH_RECORDS = 500
-_STALLS_UNTIL_EXIT = 2
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +48,13 @@ class KafkaSubscription:
     """`Subscription` and its context on Kafka."""
 
     def __init__(
-        self, settings: KafkaSettings, asker: Asker, group: str, topic: Topic, listener: AssignmentListener
+        self,
+        settings: KafkaSettings,
+        asker: Asker,
+        group: str,
+        topic: Topic,
+        listener: AssignmentListener,
+        publisher: Publisher,
     ) -> None:
         self._settings = settings
         self._asker = asker
@@ -55,21 +62,20 @@ class KafkaSubscription:
         self._kafka_group = f"{settings.prefix}{group}"
         self._topic = topic
         self._listener = listener
+        self._publisher = publisher
         self._bound = _log.bind(group=group, topic=topic.value)
         self._consumer: AIOKafkaConsumer | None = None
         self._held: set[int] = set()
         self._sought: set[int] = set()
         self._paused: set[int] = set()
-        self._buffer = Buffer()
         self._errors: list[LogError] = []
         self._news = asyncio.Event()
         self._broken: asyncio.Future[str] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._beat_at = 0.0
-        self._moved: dict[int, float] = {}
-        """When a partition last brought records, or began to be read."""
-        self._stalls = 0
+        self._progress = Progress(settings, asker, topic)
+        self._arrivals = Arrivals(settings, topic, publisher, self._progress)
         self._joined = False
         self._revoking = asyncio.Lock()
 
@@ -79,7 +85,7 @@ class KafkaSubscription:
         while True:
             self._end_fetch()
             self._raise_errors()
-            if found := self._buffer.take(self._paused, max_records):
+            if found := self._arrivals.buffer.take(self._paused, max_records):
                 return found
             self._news.clear()
             if self._fetching is None and self._consumer is not None and self._joined:
@@ -94,7 +100,7 @@ class KafkaSubscription:
         """See `Subscription`."""
         if partition in self._held and self._consumer is not None:
             self._consumer.seek(self._place(partition), offset)
-            self._buffer.drop(partition)
+            self._arrivals.buffer.seek(partition, offset)
             self._sought.add(partition)
 
     def pause(self, partitions: Sequence[int]) -> None:
@@ -108,8 +114,7 @@ class KafkaSubscription:
         """See `Subscription`."""
         held = self._held.intersection(partitions)
         require_sought(self._topic, sorted(held - self._sought))
-        now = asyncio.get_running_loop().time()
-        self._moved.update(dict.fromkeys(held & self._paused, now))
+        self._progress.note(held & self._paused)
         self._paused -= held
         if self._consumer is not None:
             self._consumer.resume(*map(self._place, held))
@@ -152,8 +157,8 @@ class KafkaSubscription:
         self._held.clear()
         self._sought.clear()
         self._paused.clear()
-        self._buffer.clear()
-        self._moved.clear()
+        self._arrivals.buffer.clear()
+        self._progress.forget()
         async with self._revoking:  # whoever comes second waits until the first has been let go of
             with self._told():
                 if lost:
@@ -194,8 +199,8 @@ class KafkaSubscription:
             try:
                 await self._join(consumer)
                 delays = retry_delays(self._settings)
-                reason = await self._watch(self._broken)
-                self._bound.error("kafka.consumer_replaced", reason=reason, stalls=self._stalls)
+                reason = await self._watch(consumer, self._broken)
+                self._bound.error("kafka.consumer_replaced", reason=reason, stalls=self._progress.stalls)
             except LogError as error:
                 self._report(error)
                 self._bound.warning("kafka.group_unreachable", reason=str(error))
@@ -212,11 +217,12 @@ class KafkaSubscription:
             await consumer.start()
         require_partitions(self._settings, self._topic, len(consumer.partitions_for_topic(name) or ()))
         on_heartbeat(consumer, self._beat)
+        self._arrivals.begin(consumer)
         self._joined = True
         self._beat()
         self._news.set()
 
-    async def _watch(self, broken: "asyncio.Future[str]") -> str:
+    async def _watch(self, consumer: AIOKafkaConsumer, broken: "asyncio.Future[str]") -> str:
         """Wait until the consumer is known to be of no more use, and say why."""
         while True:
             await asyncio.wait({broken}, timeout=self._settings.times.stall_s / 3)
@@ -224,30 +230,17 @@ class KafkaSubscription:
                 return broken.result()
             with contextlib.suppress(LogUnavailableError):  # no answer is no proof of a stall
                 async with within(self._settings.times.ask_s * 2, "looking for a stall"):
-                    partition = await self._find_stalled()
+                    partition = await self._progress.find_stalled(consumer, self._reading)
                 if partition is not None:
                     return self._note_stall(partition)
 
-    async def _find_stalled(self) -> int | None:
-        """A partition that has records which the consumer does not bring, although it should (T9)."""
-        now = asyncio.get_running_loop().time()
-        since = now - self._settings.times.stall_s
-        reading = (self._held & self._sought) - self._paused - self._buffer.partitions()
-        silent = {p for p in reading if self._moved.get(p, now) <= since}
-        if not silent or self._consumer is None:
-            return None
-        self._moved.update(dict.fromkeys(silent, now))  # looked at; the next look is a stall later
-        positions = {p: await self._consumer.position(self._place(p)) for p in silent & self._held}
-        bounds = await self._asker.bounds(self._topic)
-        for partition in silent & self._held - self._paused:
-            if positions[partition] < bounds[partition].end and self._moved.get(partition) == now:
-                return partition
-        return None
+    def _reading(self) -> set[int]:
+        """Partitions of which records should come, and of which none wait to be polled for."""
+        return (self._held & self._sought) - self._paused - self._arrivals.buffer.partitions()
 
     def _note_stall(self, partition: int) -> str:
-        self._stalls += 1
         reason = f"partition {partition} has records and brings none"
-        if self._stalls >= _STALLS_UNTIL_EXIT:
+        if self._progress.count_stall():
             self._report(
                 LogError(f"group {self._kafka_group}: {reason}, with a new consumer too. The process should restart")
             )
@@ -257,6 +250,7 @@ class KafkaSubscription:
         """Give up what is held, listener first (T14), then leave the group."""
         await self.revoked()
         self._consumer, self._joined = None, False
+        self._arrivals.end()
         await stop_consumer(consumer, self._settings.times.close_s)
         if self._fetching is not None:
             self._fetching.cancel()
@@ -273,14 +267,14 @@ class KafkaSubscription:
         except LogError as error:
             self._failed(error)
         else:
-            for where, batch in found.items():
-                if where.partition in self._held:
-                    self._buffer.add(where.partition, [to_record(self._topic, r) for r in batch])
-            if found:
-                now = asyncio.get_running_loop().time()
-                self._moved.update({where.partition: now for where in found})
-                self._stalls = 0
+            self._arrivals.fetched(found, self._held)
         finally:
+            self._news.set()
+
+    def _take_along(self, partition: int, records: Sequence[Record]) -> None:
+        """Records that this very process has published, acknowledged a moment ago."""
+        wanted = partition in self._sought and partition not in self._paused
+        if wanted and self._arrivals.published(partition, records):
             self._news.set()
 
     def _end_fetch(self) -> None:
@@ -329,12 +323,14 @@ class KafkaSubscription:
         return self._consumer
 
     async def __aenter__(self) -> Self:
+        self._publisher.follow(self._topic, self._take_along)
         self._serving = asyncio.create_task(self._serve(), name=f"kafka-group-{self._group}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._publisher.unfollow(self._topic, self._take_along)
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait({self._serving})

@@ -12,10 +12,11 @@ from typing import Any
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     MessageSizeTooLargeError,
@@ -23,7 +24,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import DefaultRecordBatch
@@ -31,15 +32,16 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from cordboard.errors import LogError, LogUnavailableError, SettingsError
 from cordboard.log import kafka_client
 from cordboard.log.kafka_client import (
+    Epoch,
     explain,
     explained,
     make_admin,
+    make_client,
     make_member,
-    make_producer,
     make_reader,
     retry_delays,
 )
-from cordboard.log.kafka_records import fill, new_batch
+from cordboard.log.kafka_records import new_batch
 from cordboard.log.kafka_settings import KafkaSecurity, KafkaSettings, SecurityMode
 from cordboard.log.kafka_topics import compare
 from cordboard.log.open import open_log
@@ -63,11 +65,13 @@ def test_the_c_extension_is_there() -> None:
 async def test_private_attributes_are_where_we_take_them() -> None:
     """Everything private that `kafka_client` uses exists under its name."""
     assert {"_pid_and_epoch"} <= vars(TransactionManager("x", 1000)).keys()
-    assert callable(BatchBuilder._set_producer_state)
     assert "_message_accumulator" in inspect.getsource(AIOKafkaProducer.__init__)
     assert "_txn_manager" in inspect.getsource(AIOKafkaProducer.__init__)
-    assert "_sender" in inspect.getsource(AIOKafkaProducer.__init__)
     assert callable(MessageAccumulator.fail_all)
+    for name in ("_fetch_min_bytes", "_fetch_max_wait_ms"):
+        assert f"self.{name}," in inspect.getsource(Fetcher._get_actions_per_node)
+    assert callable(SubscriptionState._assigned_state)
+    assert "self._subscription =" in inspect.getsource(AIOKafkaConsumer.__init__)
     for name in ("_coordination_task", "_rejoin_needed_fut", "_assignors", "_heartbeat_task", "_commit_refresh_task"):
         assert f"self.{name} =" in inspect.getsource(GroupCoordinator.__init__)
     assert "self.generation =" in inspect.getsource(GroupCoordinator.__init__)
@@ -79,24 +83,29 @@ async def test_private_attributes_are_where_we_take_them() -> None:
     assert callable(StickyPartitionAssignor.on_generation_assignment)
 
 
-async def test_t2_t5_publishers_are_plain_and_quick_to_retry() -> None:
-    """Publishing is not idempotent, waits for all replicas, and retries soon (T2, T3, T5)."""
-    producer = make_producer(_SETTINGS)
-    assert vars(producer)["_txn_manager"] is None
-    assert producer._sender._acks == -1
-    assert producer._sender._retry_backoff == 0.05
-    await producer.stop()
+async def test_requests_end_in_time() -> None:
+    """Whatever is written is answered for within `request_s` (T4)."""
+    client = make_client(_SETTINGS)
+    assert client._request_timeout_ms == _SETTINGS.times.request_s * 1000
+    await client.close()
 
 
-async def test_only_batches_that_gain_by_it_are_compressed() -> None:
+def test_only_batches_that_gain_by_it_are_compressed() -> None:
     """Single records leave as they are; what is large or gathered is compressed. Both say so in their header."""
-    producer = make_producer(_SETTINGS)
-    for size, compression in ((100, 0), (8192, 4)):
+    for size, compression in ((100, 0), (8192, DefaultRecordBatch.CODEC_ZSTD)):
         entry = Entry(0, b"CA1", b"x" * size)
-        batch = new_batch(producer, [entry])
-        assert fill(batch, entry.key, entry.value, (), at_ms=0)
-        assert DefaultRecordBatch(bytearray(batch._build())).compression_type == compression
-    await producer.stop()
+        batch = new_batch(_SETTINGS, [entry])
+        assert batch.append(entry, at_ms=0)
+        assert DefaultRecordBatch(bytearray(batch.build())).compression_type == compression
+
+
+def test_a_batch_says_who_may_write_it() -> None:
+    """Producer id, epoch and sequence numbers are the batch's own: brokers check them whoever sends it (KIP-98)."""
+    batch = new_batch(_SETTINGS, [entry := Entry(0, b"CA1", b"x")])
+    assert batch.append(entry, at_ms=0)
+    batch.mark(Epoch(producer_id=7, epoch=3), 41)
+    built = DefaultRecordBatch(bytearray(batch.build()))
+    assert (built.producer_id, built.producer_epoch, built.base_sequence) == (7, 3, 41)
 
 
 async def test_t10_t11_members_read_in_short_fetches_and_reset_nothing() -> None:
@@ -228,7 +237,7 @@ async def test_topics_are_made_with_their_policies(kafka: KafkaBroker, topic_pre
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("make", [make_producer, make_reader, make_admin])
+@pytest.mark.parametrize("make", [make_client, make_reader, make_admin])
 async def test_a_start_that_is_cancelled_leaves_no_connection(
     kafka: KafkaBroker,
     monkeypatch: pytest.MonkeyPatch,
@@ -247,11 +256,11 @@ async def test_a_start_that_is_cancelled_leaves_no_connection(
 
     monkeypatch.setattr(AIOKafkaConnection, "send", noticed)
     client = make(KafkaSettings(bootstrap=(kafka.bootstrap,)))
-    starting = asyncio.create_task(client.start())
+    starting = asyncio.create_task(client.bootstrap() if isinstance(client, AIOKafkaClient) else client.start())
     await asked.wait()
     starting.cancel()
     await asyncio.wait({starting})
-    await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+    await (client.stop() if isinstance(client, AIOKafkaConsumer) else client.close())
 
     assert starting.cancelled()
     assert [c for c in connections if c.connected()] == []

@@ -1,7 +1,8 @@
 """aiokafka's traps of groups and reading (reliability.md 1.4), on a real broker behind a proxy that fails on demand.
 
 Those of writing are in `test_kafka_writing_traps.py`. T8, T11, T14 hold for every log (`test_groups.py`,
-`test_ownership.py`); T5, T10, T18 and T19 are settings, pinned in `test_kafka_client.py`; T16 cannot arise without
+`test_ownership.py`); T10, T18 and T19 are settings, pinned in `test_kafka_client.py`; T5 is our own sender's
+(`tests/unit/log/test_kafka_sender.py`); T16 cannot arise without
 `async for` and foreign instrumentation.
 """
 
@@ -103,15 +104,18 @@ async def test_t7_a_slow_restore_does_not_cost_the_membership(log: KafkaLog) -> 
     assert sorted(p for p, _ in journal.claims) == list(ALL), "claimed once each: never evicted"
 
 
-async def test_t9_a_consumer_that_has_fallen_silent_is_replaced(log: KafkaLog, proxy: KafkaProxy) -> None:
-    """Fetches disappear while heartbeats go on: the consumer is made anew and the record arrives."""
-    async with owning(log, journal := Journal(), limits=_LIMITS) as owner:
+async def test_t9_a_consumer_that_has_fallen_silent_is_replaced(
+    log: KafkaLog, proxy: KafkaProxy, topic_prefix: str
+) -> None:
+    """Fetches disappear while heartbeats go on: the consumer is made anew and another process' record arrives."""
+    journal = Journal()
+    async with opened(proxy, topic_prefix, "two") as other, owning(log, journal, limits=_LIMITS) as owner:
         await eventually(is_live(owner, ALL), "live")
-        await log.publish(Topic.INBOX, (entry(0, b"0"),))
+        await other.publish(Topic.INBOX, (entry(0, b"0"),))
         await eventually(lambda: journal.values() == [b"0"], "works")
         proxy.swallow(Api.FETCH, until_connection=proxy.connections)
         await eventually(lambda: proxy.swallowed > 0, "a fetch has disappeared")
-        await log.publish(Topic.INBOX, (entry(0, b"4"),))
+        await other.publish(Topic.INBOX, (entry(0, b"4"),))
         await eventually(lambda: journal.values() == [b"0", b"4"], "read by a new consumer")
 
 
@@ -248,7 +252,7 @@ async def test_what_a_fetch_did_not_expect_is_told_to_whoever_polls(
         raise ZeroDivisionError(f"{topic} {type(found)}")
 
     await log.publish(Topic.INBOX, [entry(0, b"one")])
-    monkeypatch.setattr("cordboard.log.kafka_subscription.to_record", break_down)
+    monkeypatch.setattr("cordboard.log.kafka_arrivals.to_record", break_down)
     notes = Notes()
     async with log.subscribe("g", Topic.INBOX, notes) as sub:
         async with polled_patiently(sub):

@@ -79,7 +79,7 @@ async def test_t4_a_publish_to_a_silent_kafka_ends(log: KafkaLog, proxy: KafkaPr
     assert await log.check() is None
 
 
-@pytest.mark.parametrize("where", ["send_batch", "new_batch"])
+@pytest.mark.parametrize("where", ["kafka_publisher.new_batch", "kafka_sender.Sender.send"])
 async def test_what_breaks_down_in_our_own_code_is_never_an_acknowledgement(
     log: KafkaLog, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -89,7 +89,7 @@ async def test_what_breaks_down_in_our_own_code_is_never_an_acknowledgement(
         raise ZeroDivisionError(where)
 
     with monkeypatch.context() as broken:
-        broken.setattr(f"cordboard.log.kafka_publisher.{where}", break_down)
+        broken.setattr(f"cordboard.log.{where}", break_down)
         with pytest.raises(LogUnavailableError, match="broke off before it was acknowledged"):
             await asyncio.wait_for(log.publish(Topic.INBOX, (entry(0, b"doubtful"),)), 10)
     await log.publish(Topic.INBOX, (entry(0, b"after"),))
