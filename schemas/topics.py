@@ -1,5 +1,6 @@
 """Topics, their keys and policies, and the one partition function (design.md section 3, reliability.md 2.4)."""
 
+import struct
 from enum import StrEnum
 
 import msgspec
@@ -67,15 +68,13 @@ def murmur2(data: bytes) -> int:
 
     Source: `org.apache.kafka.common.utils.Utils.murmur2`.
     """
-    length = len(data)
-    h = _SEED ^ length
-    tail = length & ~3
-    for i in range(0, tail, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * _M & _MASK
+    words, rest = divmod(len(data), 4)
+    h = _SEED ^ len(data)
+    for word in struct.unpack_from(f"<{words}I", data):
+        k = word * _M & _MASK
         h = (h * _M & _MASK) ^ ((k ^ k >> 24) * _M & _MASK)
-    rest = length - tail
     if rest:
-        h ^= int.from_bytes(data[tail:], "little")
+        h ^= int.from_bytes(data[-rest:], "little")
         h = h * _M & _MASK
     h ^= h >> 13
     h = h * _M & _MASK

@@ -252,16 +252,16 @@ def read_form(source: Source, params: bytes | msgspec.Raw) -> Form:
 def record_id(source: Source, form: Form) -> str:
     """What makes two deliveries the same callback: source, SIDs, event and sequence (twilio-facts.md 2.10)."""
     match form:
+        case CallProgress():  # what comes most is asked for first
+            return f"status.{form.call_sid}.{form.call_status}.{_order(form.sequence_number, form.timestamp)}"
+        case ConferenceEvent():
+            order = _order(form.sequence_number, form.timestamp)
+            return f"conference.{form.conference_sid}.{form.status_callback_event}.{form.call_sid or ''}.{order}"
         case VoiceRequest() | DialEnded() | VoicemailLeft() | ConversationEnded():
             return f"{source.value}.{form.call_sid}"
         case ConversationProgress():
             order = _order(form.sequence_number, form.timestamp)
             return f"conversation_status.{form.dial_call_sid}.{form.status}.{order}"
-        case CallProgress():
-            return f"status.{form.call_sid}.{form.call_status}.{_order(form.sequence_number, form.timestamp)}"
-        case ConferenceEvent():
-            order = _order(form.sequence_number, form.timestamp)
-            return f"conference.{form.conference_sid}.{form.status_callback_event}.{form.call_sid or ''}.{order}"
         case MachineDetection():
             return f"amd.{form.call_sid}.{form.answered_by}"
         case RecordingProgress():

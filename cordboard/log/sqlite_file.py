@@ -21,6 +21,8 @@ _SCHEMA_VERSION = 1
 _OFFSET_BITS = 40
 _PARTITION_BITS = 12
 MAX_PARTITIONS = 1 << _PARTITION_BITS
+ROWS_AT_ONCE = 64
+"""Rows that one statement inserts at most. There is one for each number of rows; the connection keeps all compiled."""
 
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -145,7 +147,9 @@ def open_file(path: Path, partitions: int) -> sqlite3.Connection:
     """Open or create the journal for its one writer. Raises `SettingsError` for a file that is not this journal."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # personal data: nobody else's to read
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=2 * ROWS_AT_ONCE
+        )
     except (OSError, sqlite3.Error) as error:
         raise explain(path, error) from error
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cordboard.errors import FencedError, LogError
 from cordboard.log.port import Entry, Record
-from cordboard.log.sqlite_file import Place, explain, pack_headers, record_id
+from cordboard.log.sqlite_file import ROWS_AT_ONCE, Place, explain, pack_headers, record_id
 from schemas.topics import Topic
 
 _GROUP_ENTRIES = 2000
@@ -23,11 +23,10 @@ _GROUP_BYTES = 8 * 1024 * 1024
 
 _Row = tuple[int, int, bytes, bytes | None, bytes | None]
 
-_ROWS_AT_ONCE = (64, *range(16, 0, -1))
-"""Rows of one statement. Every statement gives up the interpreter's lock and waits for it again, while the event loop
-works: `executemany` does that for each row. Few sizes, so that each is compiled once."""
-
-_INSERTS = {n: "INSERT INTO records VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * n) for n in _ROWS_AT_ONCE}  # noqa: S608 - no value in it
+_ROWS = [", ".join(["(?, ?, ?, ?, ?)"] * n) for n in range(ROWS_AT_ONCE + 1)]
+_INSERTS = [f"INSERT INTO records VALUES {rows}" for rows in _ROWS]  # noqa: S608 - no value in it
+"""By the number of rows. Every statement gives up the interpreter's lock and waits for it again, while the event loop
+works: `executemany` does that for each row."""
 
 
 class Job:
@@ -221,8 +220,6 @@ class Writer:
 
 
 def _insertions(rows: Sequence[_Row]) -> Iterator[tuple[str, Sequence[Any]]]:
-    start = 0
-    for size in _ROWS_AT_ONCE:
-        while len(rows) - start >= size:
-            yield _INSERTS[size], [value for row in rows[start : start + size] for value in row]
-            start += size
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        yield _INSERTS[len(some)], [value for row in some for value in row]
