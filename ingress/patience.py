@@ -1,14 +1,19 @@
-"""`asyncio.timeout` for very many short waits that all have the same limit: one timer for all instead of one for each.
+"""Time limits for very many short waits that all have the same one: one timer for all instead of one for each.
 
 A timer of uvloop costs more than what it guards here; a wait that ends in time costs an append to a queue.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 _SWEEPS = 8
 """How often within the limit it is looked who has waited too long: a wait may last an eighth longer."""
+
+
+_AnyWait = TypeVar("_AnyWait", "_Wait", "Watch")
 
 
 class Patience:
@@ -16,7 +21,7 @@ class Patience:
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._waits: deque[_Wait] = deque()
+        self._waits: deque[_Wait | Watch] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def wait(self) -> "_Wait":
@@ -25,7 +30,14 @@ class Patience:
         task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("only a task can wait")
-        wait = _Wait(task, loop.time() + self._limit_s)
+        return self._added(loop, _Wait(task, loop.time() + self._limit_s))
+
+    def watch(self, late: Callable[[], None]) -> "Watch":
+        """For what no task waits for: `late` is called after the limit, unless `over` was set before."""
+        loop = asyncio.get_running_loop()
+        return self._added(loop, Watch(late, loop.time() + self._limit_s))
+
+    def _added(self, loop: asyncio.AbstractEventLoop, wait: _AnyWait) -> _AnyWait:
         self._waits.append(wait)
         if self._timer is None:
             self._timer = loop.call_later(self._limit_s / _SWEEPS, self._sweep, loop)
@@ -36,6 +48,23 @@ class Patience:
         while self._waits and (self._waits[0].over or self._waits[0].deadline <= now):
             self._waits.popleft().expire()
         self._timer = loop.call_later(self._limit_s / _SWEEPS, self._sweep, loop) if self._waits else None
+
+
+class Watch:
+    """Something that should come within the limit."""
+
+    __slots__ = ("_late", "deadline", "over")
+
+    def __init__(self, late: Callable[[], None], deadline: float) -> None:
+        self._late = late
+        self.deadline = deadline
+        self.over = False
+
+    def expire(self) -> None:
+        """Called when the time is up; does nothing when it is over."""
+        if not self.over:
+            self.over = True
+            self._late()
 
 
 class _Wait:

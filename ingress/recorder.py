@@ -4,8 +4,9 @@ As long as the log takes everything, all that the spool costs is one look at `la
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -14,8 +15,8 @@ from cordboard import metrics
 from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.port import Entry, Log
 from ingress.detour import Detour
-from ingress.lane import Done, Lane, NotDurableError
-from ingress.patience import Patience
+from ingress.lane import Done, Gathered, Lane, NotDurableError
+from ingress.patience import Patience, Watch
 from ingress.spool import DEAD_LETTERS_LANE, Spool, Spooled
 from schemas.codec import encode
 from schemas.records import Command, Webhook
@@ -138,7 +139,49 @@ class Recorder:
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, []
         for lane in turn:
-            self._start(self._send_all(lane) if self._gathers else self._publish_all(lane))
+            if self._gathers:
+                self._start(self._send_all(lane))
+            elif lane.detour is not None:
+                self._start(self._publish_all(lane))
+            else:
+                self._publish_share(lane)
+
+    def _publish_share(self, lane: Lane) -> None:
+        """One partition's share of a turn, without a task: a turn brings few callbacks of each. Failures have one."""
+        gathered = lane.take()
+        entries = [entry for entry, _ in gathered]
+        try:
+            publishing = asyncio.ensure_future(self._log.publish(lane.topic, entries))
+        except LogError as error:
+            self._start(self._rescue(lane, gathered, error))
+            return
+        watch = self._patience.watch(partial(self._overdue, lane, gathered, publishing))
+        publishing.add_done_callback(partial(self._published, lane, gathered, watch))
+
+    def _published(self, lane: Lane, gathered: Gathered, watch: Watch, publishing: "asyncio.Future[None]") -> None:
+        if watch.over:
+            return
+        watch.over = True
+        error = LogUnavailableError("given up") if publishing.cancelled() else publishing.exception()
+        if error is not None:
+            self._start(self._rescue(lane, gathered, error))
+            return
+        for _, done in gathered:
+            done(None)
+
+    def _overdue(self, lane: Lane, gathered: Gathered, publishing: "asyncio.Future[None]") -> None:
+        publishing.cancel()
+        self._start(self._rescue(lane, gathered, self._late(lane)))
+
+    async def _rescue(self, lane: Lane, gathered: Gathered, why: BaseException) -> None:
+        """The log has not taken them: the spool may."""
+        with self._answering(gathered):
+            if not isinstance(why, LogUnavailableError):
+                raise NotDurableError(str(why)) from why
+            await self._spooled(lane, [entry for entry, _ in gathered], why, why, may_wait=True)
+
+    def _late(self, lane: Lane) -> LogUnavailableError:
+        return LogUnavailableError(f"{lane.topic.value}: no acknowledgement within {self._ack_timeout_s} s")
 
     def _release_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._release is None:
@@ -169,16 +212,22 @@ class Recorder:
         gathered = lane.take()
         if not gathered:
             return 0  # another call took them along
+        with self._answering(gathered):
+            await self._publish(lane, [entry for entry, _ in gathered])
+        return len(gathered)
+
+    @contextmanager
+    def _answering(self, gathered: Gathered) -> Iterator[None]:
+        """Tell everybody who waits how it ended, however it ends."""
         error: NotDurableError | None = NotDurableError("given up before it was acknowledged")
         try:
-            await self._publish(lane, [entry for entry, _ in gathered])
+            yield
             error = None
         except NotDurableError as failed:
             error = failed
         finally:
             for _, done in gathered:
                 done(error)
-        return len(gathered)
 
     async def set_aside(self, key: str, value: bytes, reason: str, headers: Mapping[str, str]) -> None:
         """Durable among the dead letters, with the bytes as they came. Raises `NotDurableError`."""
@@ -195,8 +244,7 @@ class Recorder:
             with self._patience.wait():
                 await self._log.publish(lane.topic, entries)
         except TimeoutError as error:
-            late = f"{lane.topic.value}: no acknowledgement within {self._ack_timeout_s} s"
-            await self._spooled(lane, entries, LogUnavailableError(late), error, may_wait=may_wait)
+            await self._spooled(lane, entries, self._late(lane), error, may_wait=may_wait)
         except LogUnavailableError as error:
             await self._spooled(lane, entries, error, error, may_wait=may_wait)
         except LogError as error:

@@ -53,10 +53,10 @@ class KafkaLog:
         """See `Log`."""
         return await ensure_topics(self._settings)
 
-    async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
+    def publish(self, topic: Topic, entries: Sequence[Entry]) -> "asyncio.Future[None]":
         """See `Log`. Durable means: taken by all in-sync replicas. Fails at once while Kafka is known to be away."""
         require_published(topic, entries, self._settings.partitions)
-        await self._publisher.publish(topic, entries)
+        return self._publisher.publish(topic, entries)
 
     async def bounds(self, topic: Topic) -> Mapping[int, Bounds]:
         """See `Log`."""

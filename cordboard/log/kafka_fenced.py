@@ -88,7 +88,7 @@ class _Writer:
         offsets = []
         for batch in _batches(self._settings, entries):
             batch.mark(self._epoch, self._sequence)
-            offsets.append(await sender.send(self.name, self.partition, batch.build()))
+            offsets.append(await sender.send(self.name, self.partition, batch.build))
             self._sequence = (self._sequence + batch.count) & _MAX_SEQUENCE
         self._producer.note(None)
         return offsets[0] if offsets else -1

@@ -18,7 +18,6 @@ from cordboard.errors import LogError, LogUnavailableError
 from cordboard.log.kafka_client import explained, topic_name
 from cordboard.log.kafka_producer import SharedProducer
 from cordboard.log.kafka_records import Batch, new_batch
-from cordboard.log.kafka_sender import Sender
 from cordboard.log.kafka_settings import KafkaSettings
 from cordboard.log.port import Entry, Record
 from cordboard.log.room import Room
@@ -56,9 +55,9 @@ class _Flight(msgspec.Struct, eq=False):
     """A batch on its way. `calls` has one for each entry; `entries` are those that are in the batch."""
 
     deadline: float
-    at_ms: int
-    calls: list[_Call]
-    entries: list[Entry]
+    at_ms: int = 0
+    calls: list[_Call] = []
+    entries: list[Entry] = []
 
 
 class _Lane:
@@ -91,6 +90,12 @@ class _Lane:
         yield from self.flight.calls if self.flight is not None else ()
         yield from (call for _, call in self.waiting)
 
+    def unload(self) -> list[_Call]:
+        """Take out everything that waits."""
+        calls = [call for _, call in self.waiting]
+        self.waiting.clear()
+        return calls
+
     def overdue(self, now: float) -> Iterator[_Call]:
         """Take out what has waited until its deadline."""
         while self.waiting and self.waiting[0][1].deadline <= now:
@@ -115,15 +120,24 @@ class Publisher:
         """What everything leaves by."""
         return self._producer
 
-    async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
-        """Write and wait for all in-sync replicas. Raises `LogUnavailableError`, `RecordTooLargeError`."""
+    def publish(self, topic: Topic, entries: Sequence[Entry]) -> "asyncio.Future[None]":
+        """Done when all in-sync replicas have it. Fails with `LogUnavailableError`, `RecordTooLargeError`."""
         self._require_open()
-        if not entries:
-            return
+        if self._room.is_full:
+            return asyncio.ensure_future(self._publish_later(topic, entries))
+        self._room.take_now(len(entries))
+        return self._put(topic, entries)
+
+    async def _publish_later(self, topic: Topic, entries: Sequence[Entry]) -> None:
+        await self._room.take(len(entries), self._settings.times.publish_s)
+        await self._put(topic, entries)
+
+    def _put(self, topic: Topic, entries: Sequence[Entry]) -> "asyncio.Future[None]":
         loop = asyncio.get_running_loop()
-        limit_s = self._settings.times.publish_s
-        await self._room.take(len(entries), limit_s)
-        call = _Call(loop.create_future(), len(entries), loop.time() + limit_s)
+        call = _Call(loop.create_future(), len(entries), loop.time() + self._settings.times.publish_s)
+        if not entries:
+            call.future.set_result(None)
+            return call.future
         for entry in entries:
             lane = self._lane(topic, entry.partition)
             lane.waiting.append((entry, call))
@@ -134,7 +148,7 @@ class Publisher:
                 self._turn.append(lane)
         if self._watching is None:
             self._watching = loop.call_at(call.deadline, self._end_overdue)
-        await call.future
+        return call.future
 
     def follow(self, topic: Topic, follower: Follower) -> None:
         """Tell `follower` of every batch that this process has published to `topic`, in the order of its partition."""
@@ -176,7 +190,7 @@ class Publisher:
         turn, self._turn = self._turn, []
         for lane in turn:
             lane.queued = False
-            if lane.flight is None:
+            if lane.waiting and lane.flight is None:
                 self._send_next(lane)
 
     def _send_waiting(self) -> None:
@@ -190,23 +204,32 @@ class Publisher:
         if sender is None:
             self._producer.start()  # `_send_waiting` comes when there is one
             return
-        flight = lane.flight = _Flight(lane.waiting[0][1].deadline, time.time_ns() // 1_000_000, [], [])
+        flight = lane.flight = _Flight(lane.waiting[0][1].deadline)
         try:
-            self._send(sender, lane, flight)
-        except Exception:  # noqa: BLE001 loud below; nobody may wait for this batch for ever
-            _log.exception("kafka.sending_broke_off", topic=lane.topic.value, partition=lane.partition)
-            flight.calls.extend(call for _, call in lane.waiting)
-            lane.waiting.clear()
-            self._land(lane, flight, LogUnavailableError(f"{lane.doing}: sending broke off before it was acknowledged"))
-
-    def _send(self, sender: Sender, lane: _Lane, flight: _Flight) -> None:
-        batch = new_batch(self._settings, (entry for entry, _ in lane.waiting))
-        lane.load(flight, batch)
-        if batch.count:
-            sending = sender.send(lane.name, lane.partition, batch.build())
-            sending.add_done_callback(partial(self._answered, lane, flight))
+            sending = sender.send(lane.name, lane.partition, partial(self._load, lane, flight))
+        except Exception as error:  # noqa: BLE001 loud below; nobody may wait for this batch for ever
+            self._note_fault(lane, flight)
+            self._land(lane, flight, LogUnavailableError(f"{lane.doing}: broke off before it was sent: {error!r}"))
         else:
-            self._land(lane, flight, None)
+            sending.add_done_callback(partial(self._answered, lane, flight))
+
+    def _load(self, lane: _Lane, flight: _Flight) -> bytes:
+        """The batch as it leaves: with everything that was published until then."""
+        if lane.flight is not flight:
+            return b""  # nobody waits for this one any more
+        flight.at_ms = time.time_ns() // 1_000_000
+        try:
+            batch = new_batch(self._settings, (entry for entry, _ in lane.waiting))
+            lane.load(flight, batch)
+            return batch.build() if batch.count else b""
+        except Exception:
+            self._note_fault(lane, flight)
+            raise
+
+    def _note_fault(self, lane: _Lane, flight: _Flight) -> None:
+        """What waits goes down with the flight: whatever broke it would break the next one."""
+        _log.exception("kafka.sending_broke_off", topic=lane.topic.value, partition=lane.partition)
+        flight.calls.extend(lane.unload())
 
     def _answered(self, lane: _Lane, flight: _Flight, sending: "asyncio.Future[int]") -> None:
         try:
@@ -233,6 +256,8 @@ class Publisher:
         """A batch has ended, or is waited for no longer."""
         if lane.flight is not flight:
             return
+        if error is not None and not flight.calls and self._producer.sender is not None:
+            flight.calls.extend(lane.unload())  # it was never sent: what waited for it has waited in vain
         lane.flight = None
         self._producer.note(error)
         self._end(flight.calls, error)
@@ -261,6 +286,4 @@ class Publisher:
     def _fail_waiting(self, error: LogError) -> None:
         """Whatever has not been sent is not going to be."""
         for lane in self._lanes.values():
-            calls = [call for _, call in lane.waiting]
-            lane.waiting.clear()
-            self._end(calls, error)
+            self._end(lane.unload(), error)

@@ -6,6 +6,7 @@ again until its time is over; the others do not wait for it (T5).
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 from aiokafka import TopicPartition
@@ -30,13 +31,19 @@ _LEFT_OUT = Appended(error_code=-1, offset=-1)
 """For a batch that an answer does not mention: UNKNOWN_SERVER_ERROR."""
 
 
+Load = Callable[[], bytes]
+"""Makes a batch at the moment when it is sent; empty when there is nothing to send any more."""
+
+
 class _Sending(msgspec.Struct, eq=False):
     """One batch. `until` is in seconds of the loop's clock."""
 
     place: Place
-    batch: bytes
+    load: Load
     future: "asyncio.Future[int]"
     until: float
+    batch: bytes | None = None
+    """As it was sent before: a retry sends the same."""
     error: KafkaError | None = None
     """Why it has to be tried again."""
 
@@ -54,12 +61,13 @@ class Sender:
         self._unsettled: set[_Sending] = set()
         self._closed = False
 
-    def send(self, name: str, partition: int, batch: bytes) -> "asyncio.Future[int]":
-        """Gives the offset of the first record once all in-sync replicas have it; -1 for a repeat of a forgotten one.
+    def send(self, name: str, partition: int, load: Load) -> "asyncio.Future[int]":
+        """Gives the offset of the first record once all in-sync replicas have it; -1 where there is none to tell.
 
+        That is for an empty batch, and for a repeat of one that the broker has forgotten.
         Fails with what aiokafka raises. Whoever gives up on it leaves the batch on its way.
         """
-        sending = _Sending((name, partition), batch, self._loop.create_future(), self._loop.time() + self._limit_s)
+        sending = _Sending((name, partition), load, self._loop.create_future(), self._loop.time() + self._limit_s)
         self._unsettled.add(sending)
         if self._closed:
             self._fail(sending, ProducerClosed())
@@ -113,14 +121,26 @@ class Sender:
                 self._fail(sending, sending.error or RequestTimedOutError())
             elif sending.place in taken:
                 left.append(sending)
-            else:
+            elif self._is_loaded(sending):
                 taken[sending.place] = sending
         if left:
             self._waiting[node] = left
         return taken
 
+    def _is_loaded(self, sending: _Sending) -> bool:
+        """Whether there is something to send."""
+        if sending.batch is None:
+            try:
+                sending.batch = sending.load()
+            except Exception as error:  # noqa: BLE001 told to who waits for this batch; the others are sent
+                self._fail(sending, KafkaError(f"broke off before it was sent: {error!r}"))
+                return False
+        if not sending.batch:
+            self._succeed(sending, -1)
+        return bool(sending.batch)
+
     async def _exchange(self, node: int, taken: dict[Place, _Sending]) -> None:
-        request = Produce({place: sending.batch for place, sending in taken.items()}, self._limit_s)
+        request = Produce({place: sending.batch or b"" for place, sending in taken.items()}, self._limit_s)
         try:
             answer: ProduceAnswer = await self._client.send(node, request)
         except Exception as error:  # noqa: BLE001 whatever it is, nobody may wait for this batch for ever
@@ -133,9 +153,7 @@ class Sender:
     def _settle(self, sending: _Sending, appended: Appended) -> None:
         error = for_code(appended.error_code)
         if error in (NoError, DuplicateSequenceNumber):
-            self._unsettled.discard(sending)
-            if not sending.future.done():
-                sending.future.set_result(appended.offset)
+            self._succeed(sending, appended.offset)
         else:
             self._judge(sending, ProducerFenced() if error is InvalidProducerEpoch else error())
 
@@ -153,6 +171,11 @@ class Sender:
             self._client.force_metadata_update()
         sending.error = error
         self._loop.call_later(self._retry_s, self._route, sending)
+
+    def _succeed(self, sending: _Sending, offset: int) -> None:
+        self._unsettled.discard(sending)
+        if not sending.future.done():
+            sending.future.set_result(offset)
 
     def _fail(self, sending: _Sending, error: KafkaError) -> None:
         self._unsettled.discard(sending)

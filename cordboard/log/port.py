@@ -15,7 +15,7 @@ Rules that every adapter keeps:
   succeed, and `replay` yields everything that was accepted before (reliability.md 2.3).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -205,8 +205,8 @@ class Log(Protocol):
         """Create the topics that are missing and compare the settings of those that are there."""
         ...
 
-    async def publish(self, topic: Topic, entries: Sequence[Entry]) -> None:
-        """Write records of which anybody may be the writer.
+    def publish(self, topic: Topic, entries: Sequence[Entry]) -> Awaitable[None]:
+        """Write records of which anybody may be the writer; durable when it has been awaited.
 
         Raises `LogUnavailableError` when not acknowledged in time, `RecordTooLargeError` for what no retry can help.
         """

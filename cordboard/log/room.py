@@ -15,6 +15,17 @@ class Room:
         self._free = asyncio.Event()
         self._free.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now has to wait."""
+        return not self._free.is_set()
+
+    def take_now(self, entries: int) -> None:
+        """Take room without waiting, whether there is some or not."""
+        self.taken += entries
+        if self.taken >= self._limit:
+            self._free.clear()
+
     async def take(self, entries: int, limit_s: float) -> None:
         """Wait until there is room. Raises `LogUnavailableError` when there is none within `limit_s`."""
         if not self._free.is_set():
@@ -26,9 +37,7 @@ class Room:
                 raise LogUnavailableError(
                     f"{self._who}: {self.taken} entries wait and none has been taken for {limit_s} s"
                 ) from None
-        self.taken += entries
-        if self.taken >= self._limit:
-            self._free.clear()
+        self.take_now(entries)
 
     def leave(self, entries: int) -> None:
         """Give the room back."""

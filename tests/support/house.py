@@ -78,8 +78,13 @@ class House:
         """Publish something unreadable and wait until it has been put aside."""
         assert self._loop is not None
         assert self._log is not None
-        entry = Entry(partition_of(key.encode(), self._log.partitions), key.encode(), value)
-        asyncio.run_coroutine_threadsafe(self._log.publish(source, [entry]), self._loop).result(_PATIENCE_S)
+        log = self._log
+        entry = Entry(partition_of(key.encode(), log.partitions), key.encode(), value)
+
+        async def publish() -> None:
+            await log.publish(source, [entry])
+
+        asyncio.run_coroutine_threadsafe(publish(), self._loop).result(_PATIENCE_S)
         _until(lambda: bool(self._get("/v1/dead-letters")["dead_letters"]), "a dead letter")
 
     def post(self, path: str, body: object) -> Any:

@@ -92,7 +92,7 @@ async def test_requests_end_in_time() -> None:
 
 def test_only_batches_that_gain_by_it_are_compressed() -> None:
     """Single records leave as they are; what is large or gathered is compressed. Both say so in their header."""
-    for size, compression in ((100, 0), (8192, DefaultRecordBatch.CODEC_ZSTD)):
+    for size, compression in ((100, 0), (32_768, DefaultRecordBatch.CODEC_ZSTD)):
         entry = Entry(0, b"CA1", b"x" * size)
         batch = new_batch(_SETTINGS, [entry])
         assert batch.append(entry, at_ms=0)

@@ -95,16 +95,24 @@ def after(event: asyncio.Event, then: Play) -> Play:
     return play
 
 
-def sender_to(cluster: Cluster, limit_s: float = 5.0) -> Sender:
+class Sending(Sender):
+    """A sender that is given batches as they are."""
+
+    def put(self, partition: int, batch: bytes, topic: str = "t") -> "asyncio.Future[int]":
+        """Send it."""
+        return self.send(topic, partition, lambda: batch)
+
+
+def sender_to(cluster: Cluster, limit_s: float = 5.0) -> Sending:
     """A sender that pauses for a moment only."""
-    return Sender(cast(AIOKafkaClient, cluster), limit_s, retry_s=0.001)
+    return Sending(cast(AIOKafkaClient, cluster), limit_s, retry_s=0.001)
 
 
 async def test_one_turn_is_one_request_a_broker() -> None:
     """What is sent in one turn of the loop goes to each broker together; each batch gets its own offset."""
     cluster = Cluster({0: 1, 1: 1, 2: 2})
     sender = sender_to(cluster)
-    offsets = await asyncio.gather(*(sender.send("t", partition, b"%d" % partition) for partition in (0, 1, 2)))
+    offsets = await asyncio.gather(*(sender.put(partition, b"%d" % partition) for partition in (0, 1, 2)))
 
     assert cluster.requests == [(1, {("t", 0): b"0", ("t", 1): b"1"}), (2, {("t", 2): b"2"})]
     assert offsets == [101, 101, 102]
@@ -115,10 +123,10 @@ async def test_what_comes_meanwhile_goes_with_the_next_request() -> None:
     cluster, answered = Cluster({0: 1, 1: 1, 2: 2}), asyncio.Event()
     cluster.plays.append(after(answered, cluster.take))
     sender = sender_to(cluster)
-    first = sender.send("t", 0, b"a")
+    first = sender.put(0, b"a")
     await asyncio.sleep(0)
-    later = [sender.send("t", 0, b"b"), sender.send("t", 1, b"c")]
-    await sender.send("t", 2, b"d")
+    later = [sender.put(0, b"b"), sender.put(1, b"c")]
+    await sender.put(2, b"d")
     assert [node for node, _ in cluster.requests] == [1, 2]
     answered.set()
     await asyncio.gather(first, *later)
@@ -130,7 +138,7 @@ async def test_a_partition_has_one_batch_in_a_request_and_keeps_its_order() -> N
     """Kafka takes one batch of a partition at a time: the second one follows in the next request."""
     cluster = Cluster({0: 1})
     sender = sender_to(cluster)
-    await asyncio.gather(*(sender.send("t", 0, batch) for batch in (b"a", b"b", b"c")))
+    await asyncio.gather(*(sender.put(0, batch) for batch in (b"a", b"b", b"c")))
 
     assert [batches[("t", 0)] for _, batches in cluster.requests] == [b"a", b"b", b"c"]
 
@@ -140,7 +148,7 @@ async def test_what_a_retry_can_help_is_tried_again(play: Play) -> None:
     """Too few replicas, a connection that breaks: the same batch is sent again and its success is the answer."""
     cluster = Cluster({0: 1})
     cluster.plays += [play, play]
-    assert await sender_to(cluster).send("t", 0, b"a") == 101
+    assert await sender_to(cluster).put(0, b"a") == 101
     assert [batches for _, batches in cluster.requests] == [{("t", 0): b"a"}] * 3
 
 
@@ -153,7 +161,7 @@ async def test_a_new_leader_is_looked_for() -> None:
         return await refuse(_NOT_LEADER)(request)
 
     cluster.plays.append(moved)
-    assert await sender_to(cluster).send("t", 0, b"a") == 101
+    assert await sender_to(cluster).put(0, b"a") == 101
     assert [node for node, _ in cluster.requests] == [1, 2]
     assert cluster.refreshed == 1
 
@@ -162,8 +170,8 @@ async def test_t5_a_batch_that_is_tried_again_holds_nobody_up() -> None:
     """While one partition waits for its leader the others of the topic are written."""
     cluster = Cluster({1: 1})
     sender = sender_to(cluster)
-    waiting = sender.send("t", 0, b"a")
-    assert await sender.send("t", 1, b"b") == 101
+    waiting = sender.put(0, b"a")
+    assert await sender.put(1, b"b") == 101
     assert not waiting.done()
     cluster.leaders[0] = 1
     assert await waiting == 102
@@ -185,8 +193,8 @@ async def test_what_no_retry_can_help_fails_at_once(play: Play, error: type[Kafk
     cluster.plays.append(play)
     sender = sender_to(cluster)
     with pytest.raises(error):
-        await sender.send("t", 0, b"a")
-    assert await sender.send("t", 0, b"b") == 101
+        await sender.put(0, b"a")
+    assert await sender.put(0, b"b") == 101
     assert len(cluster.requests) == 2
 
 
@@ -199,14 +207,14 @@ async def test_a_batch_that_an_answer_leaves_out_fails() -> None:
 
     cluster.plays.append(silent)
     with pytest.raises(KafkaError):
-        await sender_to(cluster).send("t", 0, b"a")
+        await sender_to(cluster).put(0, b"a")
 
 
 async def test_a_repeat_that_the_broker_has_forgotten_is_written() -> None:
     """DUPLICATE_SEQUENCE_NUMBER says that the batch is in the log; where is not known."""
     cluster = Cluster({0: 1})
     cluster.plays.append(refuse(_DUPLICATE))
-    assert await sender_to(cluster).send("t", 0, b"a") == -1
+    assert await sender_to(cluster).put(0, b"a") == -1
 
 
 async def test_tries_end_with_the_last_reason() -> None:
@@ -214,10 +222,10 @@ async def test_tries_end_with_the_last_reason() -> None:
     cluster = Cluster({0: 1})
     cluster.plays += [refuse(_NO_REPLICAS)] * 1000
     with pytest.raises(NotEnoughReplicasError):
-        await sender_to(cluster, limit_s=0.02).send("t", 0, b"a")
+        await sender_to(cluster, limit_s=0.02).put(0, b"a")
     cluster.topics.clear()
     with pytest.raises(UnknownTopicOrPartitionError):
-        await sender_to(cluster, limit_s=0.02).send("t", 7, b"a")
+        await sender_to(cluster, limit_s=0.02).put(7, b"a")
 
 
 async def test_what_has_waited_too_long_is_not_sent_any_more() -> None:
@@ -225,9 +233,9 @@ async def test_what_has_waited_too_long_is_not_sent_any_more() -> None:
     cluster, answered = Cluster({0: 1}), asyncio.Event()
     cluster.plays.append(after(answered, cluster.take))
     sender = sender_to(cluster, limit_s=0.01)
-    first = sender.send("t", 0, b"a")
+    first = sender.put(0, b"a")
     await asyncio.sleep(0)
-    late = sender.send("t", 0, b"b")
+    late = sender.put(0, b"b")
     asyncio.get_running_loop().call_later(0.02, answered.set)
     assert await first == 101
     with pytest.raises(RequestTimedOutError):
@@ -240,11 +248,11 @@ async def test_the_end_fails_what_is_not_acknowledged() -> None:
     cluster, never = Cluster({0: 1}), asyncio.Event()
     cluster.plays.append(after(never, cluster.take))
     sender = sender_to(cluster)
-    on_its_way = sender.send("t", 0, b"a")
+    on_its_way = sender.put(0, b"a")
     await asyncio.sleep(0)
-    pending = [on_its_way, sender.send("t", 0, b"b"), sender.send("t", 7, b"c")]
+    pending = [on_its_way, sender.put(0, b"b"), sender.put(7, b"c")]
     await sender.close()
-    pending.append(sender.send("t", 0, b"d"))
+    pending.append(sender.put(0, b"d"))
 
     found = await asyncio.gather(*pending, return_exceptions=True)
     assert [type(error) for error in found] == [ProducerClosed] * 4
@@ -255,7 +263,7 @@ async def test_whoever_gives_up_leaves_the_others_alone() -> None:
     """A wait that is cancelled ends; the batch is written all the same, and so are the others."""
     cluster = Cluster({0: 1, 1: 1})
     sender = sender_to(cluster)
-    given_up, other = sender.send("t", 0, b"a"), sender.send("t", 1, b"b")
+    given_up, other = sender.put(0, b"a"), sender.put(1, b"b")
     await asyncio.sleep(0)
     given_up.cancel()
     assert await other == 101
