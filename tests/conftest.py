@@ -7,8 +7,10 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -45,8 +47,13 @@ def pytest_configure() -> None:
     """Remove our own settings from the environment: a test sees what it sets itself. Log as a service does."""
     for name in [name for name in os.environ if name.startswith("CORDBOARD_")]:
         del os.environ[name]
+    structlog.configure = partial(_configure_uncached, structlog.configure)  # commands that run inside of tests use it
     configure_logs(json=True)
-    structlog.configure(cache_logger_on_first_use=False)  # tests look at logs, each in its own way
+
+
+def _configure_uncached(configure: Callable[..., None], **given: Any) -> None:
+    """Tests look at logs, each in its own way: a logger that has been used once must not keep how it was set up."""
+    configure(**given | {"cache_logger_on_first_use": False})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
