@@ -47,15 +47,17 @@ class Arrivals:
         self, found: Mapping[TopicPartition, Sequence["ConsumerRecord[bytes, bytes]"]], held: Collection[int]
     ) -> None:
         """Take what a fetch has brought of the partitions that are held."""
+        by_others = False
         for where, batch in found.items():
+            records = [to_record(self._topic, r) for r in batch]
+            # Of a batch of ours that is on its way Kafka may tell by the fetch first.
+            by_others = by_others or not self._publisher.is_publishing(self._topic, where.partition, records)
             if where.partition in held:
-                self.buffer.add(where.partition, [to_record(self._topic, r) for r in batch])
+                self.buffer.add(where.partition, records)
         if found:
             self._progress.note_fetched(where.partition for where in found)
         if self._pace is not None:
-            # Of a batch of ours that is on its way Kafka may tell by the fetch first.
-            ours = all(self._publisher.is_publishing(self._topic, where.partition) for where in found)
-            self._pace.fetched(by_others=not ours)
+            self._pace.fetched(by_others=by_others)
 
     def published(self, partition: int, records: Sequence[Record]) -> bool:
         """Take what this process has written and Kafka has acknowledged; whether it was the very next."""

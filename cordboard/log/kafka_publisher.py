@@ -158,10 +158,14 @@ class Publisher:
         """Tell it nothing more."""
         self._followers[topic].remove(follower)
 
-    def is_publishing(self, topic: Topic, partition: int) -> bool:
-        """Whether a batch is on its way there."""
+    def is_publishing(self, topic: Topic, partition: int, records: Sequence[Record]) -> bool:
+        """Whether all of these records, as they stand in the log, are of the batch that is on its way there."""
         lane = self._lanes.get((topic, partition))
-        return lane is not None and lane.flight is not None
+        entries = lane.flight.entries if lane is not None and lane.flight is not None else ()
+        return len(records) <= len(entries) and all(
+            record.key == entry.key and record.value == entry.value
+            for record, entry in zip(records, entries, strict=False)
+        )
 
     async def close(self) -> None:
         """Send what waits, within bounds; fail the rest. Then let go of the connections."""

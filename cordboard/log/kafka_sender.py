@@ -65,7 +65,7 @@ class Sender:
         """Gives the offset of the first record once all in-sync replicas have it; -1 where there is none to tell.
 
         That is for an empty batch, and for a repeat of one that the broker has forgotten.
-        Fails with what aiokafka raises. Whoever gives up on it leaves the batch on its way.
+        Fails with what aiokafka raises. Whoever gives up on it may leave the batch on its way.
         """
         sending = _Sending((name, partition), load, self._loop.create_future(), self._loop.time() + self._limit_s)
         self._unsettled.add(sending)
@@ -117,7 +117,9 @@ class Sender:
         left: list[_Sending] = []
         now = self._loop.time()
         for sending in self._waiting.pop(node, ()):
-            if sending.until < now:
+            if sending.future.done():
+                self._unsettled.discard(sending)
+            elif sending.until < now:
                 self._fail(sending, sending.error or RequestTimedOutError())
             elif sending.place in taken:
                 left.append(sending)

@@ -259,6 +259,46 @@ async def test_the_end_fails_what_is_not_acknowledged() -> None:
     assert len(cluster.requests) == 1
 
 
+async def test_what_nobody_waits_for_is_not_sent() -> None:
+    """Whoever gives up before the request has left takes the batch along."""
+    cluster = Cluster({0: 1, 1: 1})
+    sender = sender_to(cluster)
+    sender.put(0, b"a").cancel()
+    assert await sender.put(1, b"b") == 101
+    assert cluster.requests == [(1, {("t", 1): b"b"})]
+
+
+async def test_a_batch_is_made_when_it_leaves() -> None:
+    """Behind a request that is on its way it still grows; an empty one is not sent; a retry sends the same again."""
+    cluster, answered = Cluster({0: 1, 1: 1, 2: 1}), asyncio.Event()
+    cluster.plays += [after(answered, cluster.take), refuse(_NO_REPLICAS)]
+    sender = sender_to(cluster)
+    first = sender.put(0, b"a")
+    await asyncio.sleep(0)
+    made: list[bytes] = []
+    growing, empty = sender.send("t", 1, lambda: b"".join(made)), sender.send("t", 2, lambda: b"")
+    made += [b"b", b"c"]
+    answered.set()
+    assert list(await asyncio.gather(first, empty)) == [101, -1]
+    made.append(b"too late")
+    assert await growing == 102
+    assert [batches for _, batches in cluster.requests[1:]] == [{("t", 1): b"bc"}] * 2
+
+
+async def test_a_batch_that_cannot_be_made_fails_alone() -> None:
+    """A fault while a batch is made is told to who waits for it; what leaves with the same request leaves."""
+    cluster = Cluster({0: 1, 1: 1})
+    sender = sender_to(cluster)
+
+    def break_down() -> bytes:
+        raise ZeroDivisionError
+
+    broken, other = sender.send("t", 0, break_down), sender.put(1, b"b")
+    assert await other == 101
+    with pytest.raises(KafkaError, match="broke off before it was sent: ZeroDivisionError"):
+        await broken
+
+
 async def test_whoever_gives_up_leaves_the_others_alone() -> None:
     """A wait that is cancelled ends; the batch is written all the same, and so are the others."""
     cluster = Cluster({0: 1, 1: 1})
