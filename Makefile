@@ -43,7 +43,7 @@ SEEDS ?= 0-2000
 simulate: $(DEV) ## run the whole system on simulated time, log, network and Twilio: make simulate SEEDS=0-100000, or SEEDS=17
 	PYTHONPATH=.:tests/support $(BIN)/python -m simulation $(SEEDS)
 
-CHAOS := WEBHOOKS KILLS BROKERS SEED RATE AT_ONCE TAKEOVERS MINUTES REPORT
+CHAOS := WEBHOOKS KILLS BROKERS TOGETHER SEED RATE AT_ONCE TAKEOVERS MINUTES REPORT
 
 chaos: $(DEV) ## real Kafka, real processes, kill -9 under load: make chaos WEBHOOKS=250000 KILLS=60 BROKERS=3 SEED=1
 	PYTHONPATH=.:tests/support $(BIN)/python -m chaos $(foreach word,$(CHAOS),$(if $(filter-out undefined,$(origin $(word))),$(word)=$($(word))))

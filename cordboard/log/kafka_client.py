@@ -1,8 +1,8 @@
 """The door to aiokafka: making clients, ending them within bounds, and the private attributes that we rely on.
 
 aiokafka speaks old dialects and waits for ever in places (reliability.md 1.2 to 1.4); the rest of the adapter sees none
-of that. Batches and records: `kafka_records.py`. What is private in either file is pinned by
-`tests/contract/log/test_kafka_client.py`.
+of that. What is private here is pinned by `tests/contract/log/test_kafka_client.py`. Batches and records:
+`kafka_records.py`; how they are sent: `kafka_sender.py`.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from chaos.centre import draw_workers
 from chaos.evidence import Facts
 from chaos.figures import Figures
 from chaos.options import Options, UsageError, read_options
-from chaos.plan import QUEUE_NUMBER, SERVICE_NUMBER, Blow, Part, draw_call, draw_faults
+from chaos.plan import QUEUE_NUMBER, SERVICE_NUMBER, SERVICES, Blow, Part, draw_call, draw_faults
 from chaos.report import write
 from chaos.running import Done
 from chaos.said import read_said
@@ -38,6 +38,13 @@ def test_a_plan_has_everything_that_was_promised() -> None:
     assert {fault.which for fault in faults if fault.part is Part.BROKER} == {0, 1, 2}
     assert [fault.at for fault in faults] == sorted(fault.at for fault in faults)
     assert all(0 < fault.at < 1 for fault in faults)
+
+
+def test_processes_that_are_everything_are_hit_as_one() -> None:
+    """The same plan, but whichever service a blow was meant for, it hits the process that is all of them."""
+    apart, together = draw_faults(Options(kills=60)), draw_faults(Options(kills=60, together=True))
+    assert [fault.blow for fault in together] == [fault.blow for fault in apart]
+    assert {fault.part for fault in together} == {fault.part for fault in apart} - set(SERVICES) | {Part.EVERYTHING}
 
 
 def test_calls_differ() -> None:

@@ -11,11 +11,12 @@ from chaos.options import Options
 @pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.timeout(420)
-def test_nothing_is_lost_and_nothing_doubled(kafka_jars: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["each_service_alone", "everything_in_one"])
+def test_nothing_is_lost_and_nothing_doubled(kafka_jars: Path, tmp_path: Path, together: bool) -> None:
     """Real processes are killed, stopped and cut off under load; then the checker reads what is left."""
     assert kafka_jars.is_dir()
     told: list[str] = []
-    options = Options(webhooks=400, kills=4, takeovers=0, rate=6.0, seed=2, report="")
+    options = Options(webhooks=400, kills=4, takeovers=0, rate=6.0, seed=2, report="", together=together)
 
     done = carry_out(options, tmp_path / "run", told.append)
     figures, violations = verdict(done, told.append)

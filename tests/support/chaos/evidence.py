@@ -35,6 +35,7 @@ from stack import ACCOUNT
 _OK = range(200, 300)
 _LATE_FOR_S = 30.0
 _UNPLACED = 0
+_HOLDS_REQUESTS_UP = {(Blow.STOP, Part.ACTIONS), (Blow.STOP, Part.EVERYTHING), (Blow.DELAY, Part.TO_TWILIO)}
 _RESERVATION = "WR"
 """The leg of a worker whom TaskRouter itself has dialled reports to its reservation, not to an action of ours."""
 _over = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -154,7 +155,7 @@ class Evidence:
         faults = (
             (struck.began, struck.ended)
             for struck in self.facts.struck
-            if (struck.fault.blow, struck.fault.part) in {(Blow.STOP, Part.ACTIONS), (Blow.DELAY, Part.TO_TWILIO)}
+            if (struck.fault.blow, struck.fault.part) in _HOLDS_REQUESTS_UP
         )
         stalls = ((stall.began, stall.ended) for stall in self.facts.stalls)
         return any(began <= at_s <= ended + _LATE_FOR_S for began, ended in chain(faults, stalls))

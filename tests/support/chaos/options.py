@@ -12,6 +12,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kills: int = 60
     """kill -9. Stops, cuts, delays and rolling restarts come on top, in proportion."""
     brokers: int = 1
+    together: bool = False
+    """Two processes that are everything (`cordboard run`), and not two of each service."""
     seed: int = 1
     rate: float = 10.0
     """Calls begun a second, as long as no more than `at_once` are up."""

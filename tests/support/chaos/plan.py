@@ -38,6 +38,8 @@ class Part(StrEnum):
     ENGINE = "engine"
     ACTIONS = "actions"
     INGRESS = "ingress"
+    EVERYTHING = "run"
+    """One process that is all three."""
     BROKER = "broker"
     TO_BROKER = "services to broker"
     TO_TWILIO = "workers to Twilio"
@@ -91,6 +93,7 @@ class CallScript(msgspec.Struct, frozen=True):
         return "call.connected" if self.is_browser or self.number == QUEUE_NUMBER else "call.waiting"
 
 
+SERVICES = (Part.INGRESS, Part.ENGINE, Part.ACTIONS)
 _KILLED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.ENGINE, Part.ACTIONS, Part.BROKER)
 _STOPPED = (Part.ENGINE, Part.ACTIONS, Part.INGRESS, Part.BROKER, Part.ENGINE, Part.ACTIONS)
 _ROLLED = (Part.ENGINE, Part.ACTIONS, Part.BROKER, Part.INGRESS)
@@ -99,6 +102,7 @@ _STANDS_STILL_S = {
     Part.ENGINE: (1.0, 14.0),
     Part.ACTIONS: (1.0, 14.0),
     Part.INGRESS: (0.5, 4.0),
+    Part.EVERYTHING: (0.5, 4.0),
     Part.BROKER: (1.0, 8.0),
 }
 
@@ -125,6 +129,8 @@ def _part_of(count: int, divisor: int) -> int:
 
 
 def _fault(rng: Random, options: Options, blow: Blow, part: Part, at: float) -> Fault:
+    if options.together and part in SERVICES:
+        part = Part.EVERYTHING
     which = rng.randrange(options.brokers if part in {Part.BROKER, Part.TO_BROKER} else 2)
     match blow:
         case Blow.STOP:

@@ -77,7 +77,7 @@ class ChaosRun:
         self.heard = 0
         """Callbacks that Twilio has delivered since the load began."""
         self.brokers = Brokers(folder, options.brokers)
-        self.services = Services(folder, self.brokers.linked, options.seed)
+        self.services = Services(folder, self.brokers.linked, options.seed, together=options.together)
         self.load: Load | None = None
         self.blows = Blows(draw_faults(options), self.brokers, self.services, self.progress, say)
         self.stalls: list[Stall] = []
@@ -217,13 +217,15 @@ class ChaosRun:
         """SIGTERM for all: the engines last, when they have dealt with what the others had left to say."""
         for part in (Part.INGRESS, Part.ACTIONS):
             for unit in self.services.units[part]:
-                await unit.stop()
+                if not unit.service.dead:
+                    await unit.stop()
         end = time.time() + _HEAL_S
         await recorder.caught_up()
         while any(recorder.covered[p] < recorder.inbox_end(p) for p in range(PARTITIONS)) and time.time() < end:
             await asyncio.sleep(_LOOK_S)
         for unit in self.services.units[Part.ENGINE]:
-            await unit.stop()
+            if not unit.service.dead:
+                await unit.stop()
         await self.services.end_twilio()
 
     def _finish(self, facts: Facts, recorder: Recorder) -> None:

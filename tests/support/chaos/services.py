@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from chaos.links import Link
-from chaos.plan import NUMBER, Part
+from chaos.plan import NUMBER, SERVICES, Part
 from chaos.policy import SERVICE, WORKER, write_policy
 from chaos.twilio import WORLD_FILE
 from emulator.taskrouter.config import WORKFLOW_SID, WORKSPACE_SID
@@ -92,7 +92,7 @@ class Unit:
 class Services:
     """All of them, the local Twilio, and the links between them and it."""
 
-    def __init__(self, folder: Path, linked: str, seed: int, prefix: str = "") -> None:
+    def __init__(self, folder: Path, linked: str, seed: int, prefix: str = "", *, together: bool = False) -> None:
         self.folder = folder
         self._seed = seed
         twilio, to_twilio, public, *ingress = free_ports(3 + OF_EACH)
@@ -117,8 +117,11 @@ class Services:
         }
         self.units = {
             part: [self._unit(part, index, ingress[index]) for index in range(OF_EACH)]
-            for part in (Part.INGRESS, Part.ENGINE, Part.ACTIONS)
+            for part in ((Part.EVERYTHING,) if together else SERVICES)
         }
+        """By what they do. One that does everything is found under each."""
+        if together:
+            self.units |= dict.fromkeys(SERVICES, self.units[Part.EVERYTHING])
         self._session: aiohttp.ClientSession | None = None
         self._twilio: asyncio.subprocess.Process | None = None
 
@@ -136,7 +139,7 @@ class Services:
     @property
     def all(self) -> list[Unit]:
         """Every service process."""
-        return [unit for units in self.units.values() for unit in units]
+        return list(dict.fromkeys(unit for units in self.units.values() for unit in units))
 
     def logs(self) -> Iterable[Path]:
         """Where they write."""
@@ -235,7 +238,8 @@ class Services:
 
     async def live_partitions(self, unit: Unit) -> int:
         """How many partitions a service owns and has restored; 0 when it does not answer."""
-        return await self._figure(unit, f'cordboard_partitions_live{{service="{unit.part.value}"}}') or 0
+        part = Part.ENGINE if unit.part is Part.EVERYTHING else unit.part
+        return await self._figure(unit, f'cordboard_partitions_live{{service="{part.value}"}}') or 0
 
     async def spooled(self, unit: Unit) -> int | None:
         """How many records an ingress has answered for that the log does not have yet; None when it does not answer."""
