@@ -198,7 +198,11 @@ def meant(turn: Turn, form: Assignment | TaskEvent, attributes: TaskAttributes) 
 
 
 def assigned(turn: Turn, form: Assignment, task: Task) -> bool:
-    """A worker is reserved; whether we are still looking for one."""
+    """A worker is reserved; whether that means something: we look for one, or nobody is to be found any more."""
+    if task.enqueued and task.state is TaskState.CANCELED:
+        change(turn, task.task, task_sid=form.task_sid)
+        turn.stimulate(TASK, "reserved", task.task)
+        return True
     if task.state not in {TaskState.CREATING, TaskState.PENDING}:
         return False
     turn.worker = contact_of(form.worker_attributes)

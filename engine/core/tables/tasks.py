@@ -62,6 +62,9 @@ TASK_ROWS: tuple[Row, ...] = (
      "after": ["complete_at_twilio"]},
     {"trigger": "wrapup", "source": CANCELED, "dest": COMPLETED, "conditions": ["enqueued"],
      "after": ["complete_at_twilio"]},
+    # The caller hung up on the way from the queue to the worker: TaskRouter looks for another one, for nobody.
+    {"trigger": "reserved", "source": CANCELED, "dest": CANCELED, "conditions": ["enqueued"],
+     "after": ["cancel_at_twilio"]},
     # The worker has left the call and writes it up, until they say that it is done or the time for it is over.
     {"trigger": "worker_left", "source": ASSIGNED, "dest": WRAPPING, "after": ["wrap_at_twilio", "await_wrap"]},
     {"trigger": "wrapup", "source": ASSIGNED, "dest": WRAPPING, "after": ["await_wrap"]},

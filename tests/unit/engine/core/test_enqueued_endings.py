@@ -188,6 +188,20 @@ def test_taskrouter_was_faster_than_the_end(event: str) -> None:
     assert [update.status for update in story.asked(UpdateTask)] == ["completed"]
 
 
+@either
+def test_nobody_is_looked_for_any_more_when_the_caller_has_gone(foreign: bool) -> None:
+    """They hung up on the way from the queue to the worker: Twilio does not cancel the task then, we do."""
+    story = queueing(foreign=foreign).reserves().worker("in-progress").inside("participant-join", WORKER)
+    story.progress("customer-1", "completed").leaves_queue("bridged")
+    assert (story.now(), story.task) == (CallState.ENDED, TaskState.CANCELED)
+    assert not story.asked(UpdateTask)
+
+    story.reserves("WR2")
+
+    assert [update.status for update in story.asked(UpdateTask)] == ["canceled"]
+    assert story.task is TaskState.CANCELED
+
+
 def test_nobody_is_brought_to_a_caller_in_the_queue() -> None:
     """An agent would sit alone in the room."""
     story = queueing().command("call.connect", to=OTHER)
