@@ -25,6 +25,7 @@ from cordboard.app.results import Results
 from cordboard.app.spooling import open_recorder
 from cordboard.app.supervision import ServiceFailedError, Supervisor, leaving_on_signals
 from cordboard.clock import Clock, system_clock
+from cordboard.errors import LogUnavailableError
 from cordboard.feed import ResultFeed
 from cordboard.garbage import collect_seldom
 from cordboard.log.ownership import Owned, Owner, OwnerStatus
@@ -46,6 +47,8 @@ from schemas.topics import Topic
 
 _READY_S = 5.0
 _LOOK_S = 0.05
+_LOG_COMES_WITHIN_S = 30.0
+_LOOK_AGAIN_S = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -200,7 +203,7 @@ async def running(
         log = open_log_of(settings)
         stack.push_async_callback(log.aclose)
         if parts == frozenset(Part):
-            await _ensure_topics(log)
+            await _ensure_topics(log, supervisor)
         process = _Process(loaded, stack, supervisor, log, system_clock)
         emulator = await process.emulator(emulator_bind) if emulator_bind else None
         if Part.OBSERVE in parts:
@@ -242,11 +245,25 @@ async def serve(
     _log.info("service.stopped")
 
 
-async def _ensure_topics(log: Log) -> None:
-    """Whoever runs everything in one process should need no second command. Single services leave topics alone."""
-    for check in await log.ensure_topics():
-        if check.state == "differs":
-            _log.warning("service.topic_differs", topic=check.topic.value, detail=check.detail)
+async def _ensure_topics(log: Log, supervisor: Supervisor) -> None:
+    """Whoever runs everything in one process should need no second command. Single services leave topics alone.
+
+    A log that is away is waited for, not for ever: it may be starting as we are. Raises `LogError` with what is wrong.
+    """
+    end = asyncio.get_running_loop().time() + _LOG_COMES_WITHIN_S
+    while not supervisor.leaving:
+        try:
+            checks = await log.ensure_topics()
+        except LogUnavailableError as error:
+            if asyncio.get_running_loop().time() > end:
+                raise
+            _log.warning("service.waits_for_log", reason=str(error))
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            continue
+        for check in checks:
+            if check.state == "differs":
+                _log.warning("service.topic_differs", topic=check.topic.value, detail=check.detail)
+        return
 
 
 async def _until_ready(readiness: Readiness, supervisor: Supervisor) -> None:
