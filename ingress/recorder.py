@@ -152,7 +152,7 @@ class Recorder:
         entries = [entry for entry, _ in gathered]
         try:
             publishing = asyncio.ensure_future(self._log.publish(lane.topic, entries))
-        except LogError as error:
+        except Exception as error:  # noqa: BLE001 raised again by the rescue, when everybody has an answer
             self._start(self._rescue(lane, gathered, error))
             return
         watch = self._patience.watch(partial(self._overdue, lane, gathered, publishing))
@@ -176,9 +176,12 @@ class Recorder:
     async def _rescue(self, lane: Lane, gathered: Gathered, why: BaseException) -> None:
         """The log has not taken them: the spool may."""
         with self._answering(gathered):
-            if not isinstance(why, LogUnavailableError):
-                raise NotDurableError(str(why)) from why
-            await self._spooled(lane, [entry for entry, _ in gathered], why, why, may_wait=True)
+            try:
+                raise why
+            except LogUnavailableError as error:
+                await self._spooled(lane, [entry for entry, _ in gathered], error, error, may_wait=True)
+            except LogError as error:
+                raise NotDurableError(str(error)) from error
 
     def _late(self, lane: Lane) -> LogUnavailableError:
         return LogUnavailableError(f"{lane.topic.value}: no acknowledgement within {self._ack_timeout_s} s")

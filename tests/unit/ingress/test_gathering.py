@@ -1,7 +1,7 @@
 """What comes in one turn, or while the log is writing, goes into the log together (decision 033)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from cordboard.log.port import Entry
 from ingress import lane
 from ingress.recorder import Recorder
 from schemas.topics import Topic
-from spooling import webhook
+from spooling import PartedLog, webhook
 
 
 class Counted(MemoryLog):
@@ -110,3 +110,22 @@ async def test_nobody_waits_long_for_company(desk: Desk, monkeypatch: pytest.Mon
     desk.comes(1)
     await desk.answered(11)
     assert desk.log.calls == [10, 1]
+
+
+class Broken(PartedLog):
+    """A log with a fault of our own."""
+
+    def publish(self, topic: Topic, entries: Sequence[Entry]) -> Awaitable[None]:  # type: ignore[override]
+        """Never gets as far as to wait."""
+        raise ZeroDivisionError(f"{topic} {len(entries)}")
+
+
+async def test_a_fault_of_our_own_leaves_nobody_without_an_answer() -> None:
+    """Whatever ends the publishing of a partition's share, who waits is told that nothing is known to be durable."""
+    recorder, answers = Recorder(Broken(), ack_timeout_s=30.0), list[object]()
+    for number in range(3):
+        recorder.record_soon(webhook(number), answers.append)
+    async with asyncio.timeout(10):
+        while len(answers) < 3:
+            await asyncio.sleep(0)
+    assert [type(answer) for answer in answers] == [lane.NotDurableError] * 3
