@@ -16,10 +16,6 @@ class Buffer:
         """Those of which something is here."""
         return set(self._records)
 
-    def next_offset(self, partition: int) -> int | None:
-        """What comes next of a partition; None when it has no position."""
-        return self._next.get(partition)
-
     def seek(self, partition: int, offset: int) -> None:
         """Throw away what is here of a partition, and go on at `offset`."""
         self._records.pop(partition, None)

@@ -21,7 +21,8 @@ class Progress:
         self._asker = asker
         self._topic = topic
         self._moved: dict[int, float] = {}
-        self._stalls = 0
+        self.stalls = 0
+        """How many consumers in a row were found stuck."""
 
     def note(self, partitions: Iterable[int]) -> None:
         """They have moved, or begin to be read."""
@@ -30,7 +31,7 @@ class Progress:
     def note_fetched(self, partitions: Iterable[int]) -> None:
         """The consumer has brought something of them: it is at work."""
         self.note(partitions)
-        self._stalls = 0
+        self.stalls = 0
 
     def forget(self) -> None:
         """Nothing is read any more."""
@@ -38,13 +39,8 @@ class Progress:
 
     def count_stall(self) -> bool:
         """One more consumer was stuck; whether that is too many in a row for this process to go on."""
-        self._stalls += 1
-        return self._stalls >= _STALLS_UNTIL_EXIT
-
-    @property
-    def stalls(self) -> int:
-        """How many consumers in a row were found stuck."""
-        return self._stalls
+        self.stalls += 1
+        return self.stalls >= _STALLS_UNTIL_EXIT
 
     async def find_stalled(self, consumer: AIOKafkaConsumer, reading: Callable[[], set[int]]) -> int | None:
         """A partition that has records which the consumer does not bring, although it should."""

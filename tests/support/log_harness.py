@@ -93,6 +93,19 @@ async def polled(sub: Subscription) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
+@asynccontextmanager
+async def reading_on(log: Log) -> AsyncIterator[Subscription]:
+    """A member that has all partitions of the inbox and reads each from its beginning."""
+    every, notes = range(log.partitions), Notes()
+    async with log.subscribe("g", Topic.INBOX, notes) as sub:
+        async with polled(sub):
+            await eventually(lambda: notes.held == set(every), "assigned")
+        for partition in every:
+            sub.seek(partition, 0)
+        sub.resume(every)
+        yield sub
+
+
 class Applied(msgspec.Struct, frozen=True):
     """The value that `Ledger` appends: which source offset it covers, and that record's value."""
 

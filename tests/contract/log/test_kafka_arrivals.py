@@ -1,15 +1,14 @@
 """What a process has published it need not fetch (decision 025): handed over at once, in order, once, without a gap."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 import pytest
 
 from cordboard.log.kafka import KafkaLog
 from cordboard.log.port import Log, Record, Subscription
 from kafka_proxy import Api, KafkaProxy
-from log_harness import Notes, entry, eventually, polled, read_records
+from log_harness import entry, eventually, read_records, reading_on
 from proxied_kafka import opened
 from schemas.topics import Topic
 
@@ -26,19 +25,6 @@ ALL = (0, 1, 2, 3)
 def log(proxied_log: KafkaLog) -> KafkaLog:
     """A log with short times, by way of the proxy."""
     return proxied_log
-
-
-@asynccontextmanager
-async def reading_on(log: Log) -> AsyncIterator[Subscription]:
-    """A member that has all partitions of the inbox and reads each from its beginning."""
-    notes = Notes()
-    async with log.subscribe("g", Topic.INBOX, notes) as sub:
-        async with polled(sub):
-            await eventually(lambda: notes.held == set(ALL), "assigned")
-        for partition in ALL:
-            sub.seek(partition, 0)
-        sub.resume(ALL)
-        yield sub
 
 
 async def poll_records(sub: Subscription, count: int) -> dict[int, list[Record]]:

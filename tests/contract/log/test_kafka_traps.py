@@ -31,6 +31,7 @@ from log_harness import (
     poll_values,
     polled,
     read_records,
+    reading_on,
     state_of,
     until_applied,
 )
@@ -253,13 +254,7 @@ async def test_what_a_fetch_did_not_expect_is_told_to_whoever_polls(
 
     await log.publish(Topic.INBOX, [entry(0, b"one")])
     monkeypatch.setattr("cordboard.log.kafka_arrivals.to_record", break_down)
-    notes = Notes()
-    async with log.subscribe("g", Topic.INBOX, notes) as sub:
-        async with polled_patiently(sub):
-            await eventually(lambda: notes.held == set(ALL), "joined")
-        for partition in ALL:
-            sub.seek(partition, 0)
-        sub.resume(ALL)
+    async with reading_on(log) as sub:
         with pytest.raises(ZeroDivisionError):
             await poll_on(sub, {})
 
